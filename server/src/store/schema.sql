@@ -1,0 +1,60 @@
+CREATE TABLE keys (
+  id integer primary key autoincrement,
+  name text not null,
+  role text not null check (role in ('admin', 'user')),
+  hash blob not null unique,
+  prefix text not null,
+  created_at integer not null,
+  revoked_at integer
+) strict;
+
+CREATE TABLE ssh_keys (
+  id integer primary key autoincrement,
+  key_id integer not null references keys (id),
+  fingerprint text not null unique,
+  public_key text not null,
+  comment text not null,
+  created_at integer not null
+) strict;
+
+CREATE INDEX ssh_keys_by_key on ssh_keys (key_id);
+
+CREATE TABLE sandboxes (
+  id integer primary key autoincrement,
+  owner_id integer not null,
+  name text not null unique,
+  image_key text not null,
+  status text not null check (status in ('creating', 'ready', 'destroying')),
+  machine_id text,
+  head_layer_id text,
+  agent_port integer,
+  ssh_port integer,
+  created_at integer not null
+) strict;
+
+CREATE INDEX sandboxes_by_owner on sandboxes (owner_id);
+
+CREATE TABLE layers (
+  id text primary key not null,
+  sandbox_id integer not null references sandboxes (id),
+  parent_id text references layers (id),
+  state text not null check (state in ('sealed', 'head', 'next')),
+  created_at integer not null
+) strict;
+
+CREATE INDEX layers_by_sandbox on layers (sandbox_id);
+
+CREATE INDEX layers_by_parent on layers (parent_id);
+
+CREATE TABLE snapshots (
+  id integer primary key autoincrement,
+  sandbox_id integer not null references sandboxes (id),
+  name text not null,
+  layer_id text references layers (id),
+  command text,
+  exit_code integer,
+  created_at integer not null,
+  unique (sandbox_id, name)
+) strict;
+
+CREATE INDEX snapshots_by_layer on snapshots (layer_id);

@@ -1,0 +1,83 @@
+import type { Generated, Insertable, Selectable } from "kysely"
+
+/** The tables of `opensandbox.db`. All times are Unix milliseconds. */
+export interface Tables {
+  keys: KeysTable
+  ssh_keys: SshKeysTable
+  sandboxes: SandboxesTable
+  layers: LayersTable
+  snapshots: SnapshotsTable
+}
+
+/** What a key may do: an `admin` key may also manage keys, and all admin keys own the same sandboxes. */
+export type KeyRole = "admin" | "user"
+
+export interface KeysTable {
+  id: Generated<number>
+  name: string
+  role: KeyRole
+  /** SHA-256 of the whole key; the key itself is stored nowhere. */
+  hash: Buffer
+  /** The first characters of the key, so that people can tell keys apart. */
+  prefix: string
+  created_at: number
+  revoked_at: number | null
+}
+
+export interface SshKeysTable {
+  id: Generated<number>
+  /** The API key on whose behalf the holder of this SSH key acts. */
+  key_id: number
+  /** `SHA256:…` as `ssh-keygen -l` prints it. */
+  fingerprint: string
+  /** One line in OpenSSH's format, without the comment. */
+  public_key: string
+  comment: string
+  created_at: number
+}
+
+export type SandboxStatus = "creating" | "ready" | "destroying"
+
+export interface SandboxesTable {
+  id: Generated<number>
+  /** `0` for all admin keys, else the id of the user key. */
+  owner_id: number
+  name: string
+  image_key: string
+  status: SandboxStatus
+  machine_id: string | null
+  head_layer_id: string | null
+  agent_port: number | null
+  ssh_port: number | null
+  created_at: number
+}
+
+/** `sealed`: immutable; `head`: written by the machine; `next`: made ahead of time and still empty. */
+export type LayerState = "sealed" | "head" | "next"
+
+export interface LayersTable {
+  id: string
+  sandbox_id: number
+  /** The layer beneath; `null` rests on the image's blank disk. */
+  parent_id: string | null
+  state: LayerState
+  created_at: number
+}
+
+export interface SnapshotsTable {
+  id: Generated<number>
+  sandbox_id: number
+  name: string
+  /** The topmost layer of the snapshot; `null` is the image's blank disk. */
+  layer_id: string | null
+  /** The command after which it was taken; `null` for the first one. */
+  command: string | null
+  exit_code: number | null
+  created_at: number
+}
+
+export type SandboxRow = Selectable<SandboxesTable>
+export type NewSandboxRow = Insertable<SandboxesTable>
+export type LayerRow = Selectable<LayersTable>
+export type SnapshotRow = Selectable<SnapshotsTable>
+export type KeyRow = Selectable<KeysTable>
