@@ -1,0 +1,134 @@
+import { z } from "zod"
+import { errorCodes, type ErrorCode } from "./error-codes.js"
+import { commonErrors, routes, type Route } from "./routes.js"
+import * as schemas from "./schemas.js"
+
+type Json = Record<string, unknown>
+
+/** An OpenAPI 3.1 document, ready for JSON.stringify. */
+export interface OpenApiDocument {
+  openapi: string
+  info: Json
+  paths: Record<string, Json>
+  components: Json
+}
+
+const components = {
+  VMInfo: schemas.vmInfo,
+  VMList: schemas.vmList,
+  Snapshot: schemas.snapshot,
+  SnapshotList: schemas.snapshotList,
+  CreateRequest: schemas.createRequest,
+  RunRequest: schemas.runRequest,
+  RunAnswer: schemas.runAnswer,
+  Message: schemas.message,
+  Health: schemas.health,
+  CreateKeyRequest: schemas.createKeyRequest,
+  KeyInfo: schemas.keyInfo,
+  NewKey: schemas.newKey,
+  KeyList: schemas.keyList,
+  OpenApi: schemas.openApi,
+  ErrorBody: schemas.errorBody,
+}
+
+const componentNames = new Map<z.ZodType, string>(
+  Object.entries(components).map(([name, schema]) => [schema, name]),
+)
+
+/** The OpenAPI 3.1 description of every route. */
+export function openApiDocument(): OpenApiDocument {
+  const paths: Record<string, Json> = {}
+  for (const [name, route] of Object.entries<Route>(routes)) {
+    const path = route.path.replaceAll(/:(\w+)/g, "{$1}")
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(name, route) }
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "OpenSandbox",
+      version: "0.1.0",
+      description: "Sandboxes that are real virtual machines, with a snapshot after every command.",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    paths,
+    components: {
+      schemas: componentSchemas(),
+      securitySchemes: { apiKey: { type: "apiKey", in: "header", name: "x-api-key" } },
+    },
+  }
+}
+
+function operation(name: string, route: Route): Json {
+  return {
+    operationId: name,
+    summary: route.summary,
+    ...(route.eventStream === true && { description: eventStreamText }),
+    security: route.auth === "none" ? [] : [{ apiKey: [] }],
+    ...(route.params && { parameters: parameters(route.params) }),
+    ...(route.body && { requestBody: { required: true, content: json(route.body) } }),
+    responses: {
+      [route.status]: {
+        description: route.response.description,
+        content: { ...json(route.response), ...(route.eventStream === true && eventStream) },
+      },
+      ...errorResponses([...route.errors, ...commonErrors(route.auth)]),
+    },
+  }
+}
+
+const eventStreamText =
+  "A request whose `Accept` includes `text/event-stream` is answered at once, with server-sent events: comments as a " +
+  "heartbeat while the command runs, then one event `result` with a RunAnswer as data, or one event `error` with an " +
+  "ErrorBody. Use it for commands that may outlast an HTTP client's patience for response headers."
+
+const eventStream = { "text/event-stream": { schema: { type: "string" } } }
+
+function parameters(params: z.ZodObject): Json[] {
+  return Object.entries(params.shape).map(([name, schema]) => {
+    const { description, ...rest } = jsonSchema(schema as z.ZodType)
+    return { name, in: "path", required: true, description, schema: rest }
+  })
+}
+
+function errorResponses(codes: readonly ErrorCode[]): Json {
+  const texts = new Map<number, string[]>()
+  for (const [code, { status, meaning }] of Object.entries(errorCodes)) {
+    if (!codes.includes(code as ErrorCode)) continue
+    texts.set(status, [...(texts.get(status) ?? []), `\`${code}\`: ${meaning}`])
+  }
+  const content = json(schemas.errorBody)
+  return Object.fromEntries(
+    [...texts].map(([status, lines]) => [status, { description: lines.join("\n\n"), content }]),
+  )
+}
+
+function json(schema: z.ZodType): Json {
+  const name = componentNames.get(schema)
+  if (name === undefined) throw new Error("A route uses a schema that is not among the document's components")
+  return { "application/json": { schema: { $ref: reference(name) } } }
+}
+
+const reference = (name: string) => `#/components/schemas/${name}`
+
+function componentSchemas(): Json {
+  const registry = z.registry<{ id: string }>()
+  for (const [name, schema] of Object.entries(components)) registry.add(schema, { id: name })
+  const generated = z.toJSONSchema(registry, { ...conversion, uri: reference }).schemas
+  return Object.fromEntries(
+    Object.entries(generated).map(([name, schema]) => [name, withoutIdentity(schema)]),
+  )
+}
+
+const jsonSchema = (schema: z.ZodType): Json => withoutIdentity(z.toJSONSchema(schema, conversion))
+
+/** `input`: what a client may send, so a field with a default is optional; answers are the same either way. */
+const conversion = {
+  io: "input",
+  override: ({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }) => {
+    if (jsonSchema.format === "date-time") delete jsonSchema.pattern
+  },
+} as const
+
+function withoutIdentity(schema: Json): Json {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== "$schema" && key !== "$id"))
+}
