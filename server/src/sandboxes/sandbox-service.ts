@@ -1,4 +1,8 @@
-import type { RunAnswer, Snapshot, VMInfo } from "opensandbox/contract"
+import type { RouteAnswer } from "opensandbox/contract"
+
+export type VMInfo = RouteAnswer<"getVm">
+export type Snapshot = RouteAnswer<"listSnapshots">["snapshots"][number]
+export type RunAnswer = RouteAnswer<"runCommand">
 
 /**
  * What can be done with sandboxes. Every method takes the owner (see `Principal.ownerId`), to whom the sandboxes of
