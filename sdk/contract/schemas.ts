@@ -22,6 +22,10 @@ function requestBody<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   })
 }
 
+const number = z.int().positive()
+
+const port = z.int().min(1).max(65_535)
+
 const createdAt = z.iso.datetime().describe("When it was created, ISO 8601 in UTC.")
 
 export const sandboxName = z
@@ -53,8 +57,7 @@ export const runRequest = requestBody({
   command: z
     .string({ error: commandRule })
     .max(maxCommandBytes, { error: commandRule })
-    .regex(/\S/, { error: commandRule })
-    .regex(/^[^\0]*$/, { error: commandRule })
+    .regex(/^\s*[^\s\0][^\0]*$/, { error: commandRule })
     .refine((command) => new TextEncoder().encode(command).length <= maxCommandBytes, { error: commandRule })
     .describe("The shell command, run by bash in /workspace. At most 256 KiB of UTF-8."),
   timeout: z
@@ -75,7 +78,7 @@ export const createKeyRequest = requestBody({
 
 export const vmInfo = z
   .object({
-    id: z.int().describe("The sandbox's number, unique on this server."),
+    id: number.describe("The sandbox's number, unique on this server."),
     name: sandboxName,
     status: z
       .enum(["running", "stopped", "restoring", "failed"])
@@ -83,10 +86,10 @@ export const vmInfo = z
         "`running`: its machine runs. `stopped`: no machine runs; the next use starts it. `restoring`: it is going " +
           "back to a snapshot. `failed`: its machine cannot be started; a restore may mend it.",
       ),
-    agent_port: z
-      .int()
-      .describe("TCP port on the server's loopback address that speaks this API for just this sandbox."),
-    ssh_port: z.int().describe("TCP port on the server's loopback address that speaks SSH, user `sandbox`."),
+    agent_port: port.describe(
+      "TCP port on the server's loopback address that speaks this API for just this sandbox.",
+    ),
+    ssh_port: port.describe("TCP port on the server's loopback address that speaks SSH, user `sandbox`."),
     agentHealthy: z.boolean().describe("Whether the agent in the guest answers."),
     accelerator: z
       .enum(["kvm", "hvf", "tcg"])
@@ -104,7 +107,7 @@ export const vmList = z
 
 export const snapshot = z
   .object({
-    id: z.int().describe("The snapshot's number, unique on this server."),
+    id: number.describe("The snapshot's number, unique on this server."),
     vm_name: z.string().describe("The name of the sandbox that it belongs to."),
     snapshot_name: z
       .string()
@@ -143,7 +146,7 @@ export const health = z
   .describe("The server is up.")
 
 const keyFields = {
-  id: z.int().describe("The key's number."),
+  id: number.describe("The key's number."),
   name: z.string().describe("What the key is for."),
   role: z
     .enum(["admin", "user"])
