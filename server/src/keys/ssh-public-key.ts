@@ -15,8 +15,10 @@ const longestComment = 256
 
 /** Reads one line of a `.pub` file. Fails with `invalid_request` when it is not a usable public key. */
 export function parseSshPublicKey(line: string): SshPublicKey {
+  if (line.includes("PRIVATE KEY")) {
+    throw refusal("This is a private key: give its public half, the file ending in .pub.")
+  }
   const key = parseKey(line)
-  if (key.isPrivateKey()) throw refusal("This is a private key: give its public half, the file ending in .pub.")
   if (!acceptedTypes.test(key.type)) {
     throw refusal(`Keys of type ${key.type} are not supported: use ed25519, ecdsa or rsa.`)
   }

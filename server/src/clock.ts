@@ -1,0 +1,2 @@
+/** The time in Unix milliseconds. */
+export type Clock = () => number
