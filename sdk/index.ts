@@ -1,1 +1,13 @@
+export { Client } from "./client.js"
 export type { ErrorCode } from "./contract/error-codes.js"
+export type {
+  CreateResult,
+  Failure,
+  InfoResult,
+  ListResult,
+  RunResult,
+  SimpleResult,
+  SnapshotsResult,
+} from "./results.js"
+export { Sandbox } from "./sandbox.js"
+export type { Snapshot, VMInfo } from "./wire-types.js"

@@ -1,0 +1,81 @@
+import type { Answer } from "./call.js"
+import { errorCodes, type ErrorCode } from "./contract/error-codes.js"
+import { parseEventStream } from "./event-stream.js"
+import { failure, type Failure } from "./results.js"
+import { hasFields } from "./shapes.js"
+import type { ErrorBody } from "./wire-types.js"
+
+/** What an answer means: the JSON of a success that `isAnswer` accepts, or the failure that it tells of. */
+export function readAnswer<T>(
+  response: Response,
+  text: string,
+  isAnswer: (body: unknown) => body is T,
+  server: string,
+): Answer<T> {
+  const answer = readJson(response, text, server)
+  if (!answer.success) return answer
+  return isAnswer(answer.body) ? { success: true, body: answer.body } : stranger(server, response.status)
+}
+
+function readJson(response: Response, text: string, server: string): Answer<unknown> {
+  if (response.headers.get("content-type")?.includes("text/event-stream") === true) {
+    return readEvents(text, server)
+  }
+  const body = parseJson(text)
+  if (!response.ok) return told(body) ?? untold(response.status, server)
+  return { success: true, body }
+}
+
+function readEvents(text: string, server: string): Answer<unknown> {
+  const last = parseEventStream(text).at(-1)
+  if (last === undefined) {
+    return failure(
+      "unavailable",
+      `${server} ended the connection before the command's result; it may have run`,
+    )
+  }
+  const body = parseJson(last.data)
+  if (last.event === "result") return { success: true, body }
+  return told(body) ?? stranger(server, 200)
+}
+
+/** The failure that the server tells of, with a code that this version may not know taken for `internal`. */
+function told(body: unknown): Failure | undefined {
+  if (!hasFields<Pick<ErrorBody, "error">>(body, { error: "string" })) return undefined
+  const { code, field, stdout, stderr } = body as Partial<Record<keyof ErrorBody, unknown>>
+  return {
+    ...failure(isErrorCode(code) ? code : "internal", body.error),
+    ...(typeof field === "string" && { field }),
+    ...(typeof stdout === "string" && { stdout }),
+    ...(typeof stderr === "string" && { stderr }),
+  }
+}
+
+function untold(status: number, server: string): Failure {
+  return status === 502 || status === 503 || status === 504
+    ? failure(
+        "unavailable",
+        `What stands before ${server} answers ${status}: the server behind it cannot be reached`,
+      )
+    : stranger(server, status)
+}
+
+/** An answer that no OpenSandbox server of this version gives. */
+function stranger(server: string, status: number): Failure {
+  return failure(
+    "internal",
+    `${server} answered ${status} in a form that is not known here; is it an OpenSandbox server of this version?`,
+  )
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(errorCodes, code)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,201 @@
+import { afterEach, expect, expectTypeOf, test, vi } from "vitest"
+import {
+  Client,
+  Sandbox,
+  type CreateResult,
+  type ErrorCode,
+  type InfoResult,
+  type ListResult,
+  type RunResult,
+  type SimpleResult,
+  type Snapshot,
+  type SnapshotsResult,
+  type VMInfo,
+} from "./index.js"
+import { sendJson, startTestServer } from "./testing/test-server.js"
+
+const vm: VMInfo = {
+  id: 1,
+  name: "box",
+  status: "running",
+  agent_port: 40001,
+  ssh_port: 40002,
+  agentHealthy: true,
+  accelerator: "tcg",
+  created_at: "2026-01-02T03:04:05.678Z",
+}
+
+const snapshot: Snapshot = {
+  id: 1,
+  vm_name: "box",
+  snapshot_name: "initial",
+  command: null,
+  created_at: "2026-01-02T03:04:05.678Z",
+}
+
+const runAnswer = {
+  stdout: "hello\n",
+  stderr: "",
+  exitCode: 0,
+  snapshot: "cmd_1",
+  stdoutTruncated: false,
+  stderrTruncated: false,
+}
+
+/** A server that gives every request the same answer. */
+const serverThatSays = (body: unknown, status = 200) =>
+  startTestServer((_request, response) => {
+    sendJson(response, status, body)
+  })
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
+
+test("create posts the name with the key and gives a sandbox", async () => {
+  await using server = await serverThatSays(vm, 201)
+  const result = await new Client("ws_k", server.url).create("box")
+  expect(result).toMatchObject({ success: true, sandbox: { name: "box" } })
+  expect(result.success && result.sandbox).toBeInstanceOf(Sandbox)
+  expect(server.requests).toMatchObject([
+    { method: "POST", path: "/vms", body: '{"name":"box"}', headers: { "x-api-key": "ws_k" } },
+  ])
+})
+
+test("list gives the sandboxes", async () => {
+  await using server = await serverThatSays({ vms: [vm] })
+  expect(await new Client("ws_k", server.url).list()).toEqual({ success: true, vms: [vm] })
+})
+
+test("each method of a sandbox asks for its own path", async () => {
+  await using server = await startTestServer((request, response) => {
+    const answers: Record<string, unknown> = {
+      "POST /vms/box/run": runAnswer,
+      "GET /vms/box/snapshots": { snapshots: [snapshot] },
+      "POST /vms/box/snapshots/cmd_1/restore": { message: "restored" },
+      "GET /vms/box": vm,
+      "POST /vms/box/wipe": { message: "wiped" },
+      "DELETE /vms/box": { message: "destroyed" },
+    }
+    sendJson(response, 200, answers[`${request.method} ${request.path}`])
+  })
+  const box = new Client("ws_k", server.url).sandbox("box")
+  expect(box.name).toBe("box")
+  expect(await box.run("echo hello")).toEqual({ success: true, ...runAnswer })
+  expect(await box.snapshots()).toEqual({ success: true, snapshots: [snapshot] })
+  expect(await box.restore("cmd_1")).toEqual({ success: true, message: "restored" })
+  expect(await box.info()).toEqual({ success: true, vm })
+  expect(await box.wipe()).toEqual({ success: true, message: "wiped" })
+  expect(await box.destroy()).toEqual({ success: true, message: "destroyed" })
+})
+
+test("run sends a timeout of 30 seconds when left out, and what it is given otherwise", async () => {
+  await using server = await serverThatSays(runAnswer)
+  const box = new Client("ws_k", server.url).sandbox("box")
+  await box.run("a")
+  await box.run("b", 0.1234)
+  await box.run("c", Number.NaN)
+  expect(server.requests.map((request) => JSON.parse(request.body) as unknown)).toEqual([
+    { command: "a", timeout: 30 },
+    { command: "b", timeout: 0.1234 },
+    { command: "c", timeout: null },
+  ])
+})
+
+test("a failure carries the server's words, code and what was printed", async () => {
+  const body = { error: "killed after 1 s", code: "timeout", stdout: "half", stderr: "" }
+  await using server = await serverThatSays(body, 504)
+  const box = new Client("ws_k", server.url).sandbox("box")
+  expect(await box.run("sleep 9", 1)).toEqual({ success: false, ...body })
+})
+
+test("a command is sent once, even when the server fails", async () => {
+  await using server = await serverThatSays({ error: "down", code: "unavailable" }, 503)
+  const box = new Client("ws_k", server.url).sandbox("box")
+  expect(await box.run("true")).toMatchObject({ success: false, code: "unavailable" })
+  expect(server.requests).toHaveLength(1)
+})
+
+test("a name is one segment of the path, whatever it holds", async () => {
+  await using server = await serverThatSays({ error: "no", code: "not_found" }, 404)
+  const client = new Client("ws_k", server.url)
+  await client.sandbox("a/../b?c#d").info()
+  expect(server.requests[0]?.path).toBe("/vms/a%2F..%2Fb%3Fc%23d")
+})
+
+test.each(["", ".", "..", "\ud800"])("no request is made for the name %j", async (name) => {
+  await using server = await serverThatSays({ snapshots: [] })
+  const result = await new Client("ws_k", server.url).sandbox(name).snapshots()
+  expect(result).toMatchObject({ success: false, code: "invalid_request" })
+  expect(server.requests).toEqual([])
+})
+
+test("a command with a long timeout is answered as an event stream", async () => {
+  await using server = await startTestServer((_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    response.write(": working\n\n")
+    response.end(`event: result\ndata: ${JSON.stringify(runAnswer)}\n\n`)
+  })
+  const box = new Client("ws_k", server.url).sandbox("box")
+  expect(await box.run("make", 121)).toEqual({ success: true, ...runAnswer })
+  expect(server.requests[0]?.headers.accept).toContain("text/event-stream")
+})
+
+test("an event stream can end in an error, or too early", async () => {
+  let events = 'event: error\ndata: {"error":"killed","code":"timeout","stdout":"half"}\n\n'
+  await using server = await startTestServer((_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    response.end(events)
+  })
+  const box = new Client("ws_k", server.url).sandbox("box")
+  expect(await box.run("x", 600)).toEqual({
+    success: false,
+    error: "killed",
+    code: "timeout",
+    stdout: "half",
+  })
+  events = ": working\n\n"
+  expect(await box.run("x", 600)).toMatchObject({ success: false, code: "unavailable" })
+})
+
+test("key and address come from the environment when left out", async () => {
+  await using server = await serverThatSays({ vms: [] })
+  vi.stubEnv("OPENSANDBOX_API_KEY", "ws_env")
+  vi.stubEnv("OPENSANDBOX_BASE_URL", `${server.url}/`)
+  expect(await new Client().list()).toEqual({ success: true, vms: [] })
+  expect(server.requests).toMatchObject([{ path: "/vms", headers: { "x-api-key": "ws_env" } }])
+})
+
+test("without a key every method fails as unauthorized and says what to do", async () => {
+  vi.stubEnv("OPENSANDBOX_API_KEY", undefined)
+  const result = await new Client().list()
+  expect(result).toMatchObject({ success: false, code: "unauthorized" })
+  expect(!result.success && result.error).toContain("OPENSANDBOX_API_KEY")
+})
+
+test("a key that no header can carry fails as unauthorized", async () => {
+  expect(await new Client("ws_\n").list()).toMatchObject({ success: false, code: "unauthorized" })
+})
+
+test("wrong use in code throws a TypeError", async () => {
+  const five = 5 as unknown as string
+  expect(() => new Client(five)).toThrow(TypeError)
+  expect(() => new Client("ws_k").sandbox(five)).toThrow(TypeError)
+  await expect(new Client("ws_k").create(five)).rejects.toThrow(TypeError)
+})
+
+test("results are told apart by success", () => {
+  expectTypeOf<Extract<CreateResult, { success: true }>["sandbox"]>().toEqualTypeOf<Sandbox>()
+  expectTypeOf<Extract<ListResult, { success: true }>["vms"]>().toEqualTypeOf<VMInfo[]>()
+  expectTypeOf<Extract<SnapshotsResult, { success: true }>["snapshots"]>().toEqualTypeOf<Snapshot[]>()
+  expectTypeOf<Extract<InfoResult, { success: true }>["vm"]>().toEqualTypeOf<VMInfo>()
+  expectTypeOf<Extract<SimpleResult, { success: true }>>().toEqualTypeOf<{ success: true; message: string }>()
+  expectTypeOf<Extract<RunResult, { success: true }>>().toExtend<{
+    stdout: string
+    stderr: string
+    exitCode: number
+    snapshot: string
+  }>()
+  expectTypeOf<Extract<RunResult, { success: false }>>().toExtend<{ error: string; code: ErrorCode }>()
+  expectTypeOf<Snapshot["command"]>().toEqualTypeOf<string | null>()
+})

@@ -1,0 +1,63 @@
+import type { RunAnswer, Snapshot, VMInfo } from "./wire-types.js"
+
+type FieldType = "string" | "number" | "boolean" | "string?"
+
+/** For each field, what it must be; `string?` is a string or null. */
+type Shape<T> = Record<keyof T, FieldType>
+
+const vmInfo: Shape<VMInfo> = {
+  id: "number",
+  name: "string",
+  status: "string",
+  agent_port: "number",
+  ssh_port: "number",
+  agentHealthy: "boolean",
+  accelerator: "string",
+  created_at: "string",
+}
+
+const snapshot: Shape<Snapshot> = {
+  id: "number",
+  vm_name: "string",
+  snapshot_name: "string",
+  command: "string?",
+  created_at: "string",
+}
+
+const runAnswer: Shape<RunAnswer> = {
+  stdout: "string",
+  stderr: "string",
+  exitCode: "number",
+  snapshot: "string",
+  stdoutTruncated: "boolean",
+  stderrTruncated: "boolean",
+}
+
+/** Whether the value is an object with these fields; it may have more. */
+export function hasFields<T>(value: unknown, shape: Shape<T>): value is T {
+  if (typeof value !== "object" || value === null) return false
+  const fields = value as Record<string, unknown>
+  return Object.entries<FieldType>(shape).every(([name, type]) =>
+    type === "string?"
+      ? fields[name] === null || typeof fields[name] === "string"
+      : typeof fields[name] === type,
+  )
+}
+
+export const isVMInfo = (value: unknown): value is VMInfo => hasFields(value, vmInfo)
+
+export const isRunAnswer = (value: unknown): value is RunAnswer => hasFields(value, runAnswer)
+
+export const isMessage = (value: unknown): value is { message: string } =>
+  hasFields<{ message: string }>(value, { message: "string" })
+
+export const isVMList = (value: unknown): value is { vms: VMInfo[] } => isListOf(value, "vms", isVMInfo)
+
+export const isSnapshotList = (value: unknown): value is { snapshots: Snapshot[] } =>
+  isListOf(value, "snapshots", (item) => hasFields(item, snapshot))
+
+function isListOf(value: unknown, name: string, isItem: (item: unknown) => boolean): boolean {
+  if (typeof value !== "object" || value === null) return false
+  const list = (value as Record<string, unknown>)[name]
+  return Array.isArray(list) && list.every(isItem)
+}
