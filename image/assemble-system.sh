@@ -17,7 +17,8 @@ kernel=$scratch/kernel
 disk=$scratch/disk
 mkdir -p "$root" "$kernel" "$disk/up/workspace" "$disk/work" "$out/modules"
 
-tar --extract --file "$archive" --directory "$root" --same-owner --same-permissions --numeric-owner --exclude './dev/*'
+tar --extract --file "$archive" --directory "$root" --same-owner --same-permissions --numeric-owner
+mkdir -p "$root/dev"
 
 # The kernel is no part of the base: the machine is started with it.
 dpkg-deb --extract "$root"/boot/linux-image-*.deb "$kernel"
@@ -52,6 +53,7 @@ blocks=$(awk '{ blocks += int(($1 + 4095) / 4096) } END { print blocks }' "$scra
 blocks=$((blocks + inodes / 16 + blocks / 50 + 4096))
 mke2fs -q -F -t ext4 -b 4096 -m 0 -N "$inodes" -O ^has_journal,^resize_inode -E root_owner=0:0 \
   -L base -d "$root" "$out/base.raw" "$blocks"
+debugfs -w -R 'rmdir lost+found' "$out/base.raw"
 
 # Initialised in full now, because a kernel that did it later would write into every sandbox's layers.
 chmod 0755 "$disk" "$disk/up" "$disk/up/workspace" "$disk/work"

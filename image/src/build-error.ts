@@ -53,5 +53,5 @@ export function explain(error: CommandError, place: BuildPlace): BuildError {
 
 /** Whether a bootstrap failed because the mirror, or this host's keyring, does not know the release. */
 export function suiteIsMissing({ output }: CommandError): boolean {
-  return /does not have a Release file|404 +Not Found|NO_PUBKEY|signatures couldn't be verified/.test(output)
+  return /does not have a Release file|NO_PUBKEY|signatures couldn't be verified/.test(output)
 }

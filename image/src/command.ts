@@ -42,7 +42,10 @@ export async function runCommand(
     ...(cwd === undefined ? {} : { cwd }),
   })
   if (result.failed) {
-    throw new CommandError(result.shortMessage ?? `${file} failed`, `${result.stdout}\n${result.stderr}`)
+    const end = result.timedOut
+      ? `did not end within ${minutes} minutes`
+      : `failed (${result.code ?? result.signal ?? `exit code ${result.exitCode ?? "unknown"}`})`
+    throw new CommandError(`${file} ${end}`, `${result.stdout}\n${result.stderr}`)
   }
   return result.stdout
 }
