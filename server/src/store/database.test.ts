@@ -71,4 +71,4 @@ describe("openDatabase", () => {
   })
 })
 
-const sandbox = { owner_id: 0, name: "box", image_key: "i", status: "ready", created_at: 1 } as const
+const sandbox = { owner_id: 0, name: "box", image_key: "i", created_at: 1 } as const

@@ -36,15 +36,12 @@ export interface SshKeysTable {
   created_at: number
 }
 
-export type SandboxStatus = "creating" | "ready" | "destroying"
-
 export interface SandboxesTable {
   id: Generated<number>
   /** `0` for all admin keys, else the id of the user key. */
   owner_id: number
   name: string
   image_key: string
-  status: SandboxStatus
   machine_id: string | null
   head_layer_id: string | null
   agent_port: number | null

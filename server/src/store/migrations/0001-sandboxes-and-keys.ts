@@ -33,7 +33,6 @@ const statements = [
     owner_id integer not null,
     name text not null unique,
     image_key text not null,
-    status text not null check (status in ('creating', 'ready', 'destroying')),
     machine_id text,
     head_layer_id text,
     agent_port integer,

@@ -1,0 +1,235 @@
+import { newLayerId, type Machine } from "@opensandbox/vm"
+import { Failure } from "../failure.js"
+import type { SandboxRow, SnapshotRow } from "../store/tables.js"
+import { chainOf } from "./chain.js"
+import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
+import type { NewSnapshot } from "./sandbox-store.js"
+import { asFailure } from "./storage-failure.js"
+
+/** A snapshot that exists. */
+export interface RecordedSnapshot {
+  readonly row: SnapshotRow
+  /** What it took on the host. */
+  readonly milliseconds: number
+}
+
+/** How long a machine that is stopped in order may take to write its files out. */
+const stopMilliseconds = 5_000
+
+/**
+ * Keeps the machine of one sandbox and the layers of its disk. Its methods are called one at a time; `Sandbox` sees to it.
+ *
+ * The rule that makes it safe: the database changes last. Before that, new files and machines are unknown to it, and
+ * a start of the server removes what it does not know.
+ */
+export class MachineKeeper {
+  readonly #sandbox: SandboxRow
+  readonly #means: SandboxMeans
+  #machine: Machine | undefined
+  #lastStartFailed = false
+  /** Settles when the layer for the next snapshot is ready, or could not be made. */
+  #next: Promise<void> = Promise.resolve()
+
+  constructor(sandbox: SandboxRow, means: SandboxMeans) {
+    this.#sandbox = sandbox
+    this.#means = means
+  }
+
+  /** The machine, unless none runs. */
+  get machine(): Machine | undefined {
+    return this.#machine
+  }
+
+  /** Whether the last attempt to start a machine failed. */
+  get lastStartFailed(): boolean {
+    return this.#lastStartFailed
+  }
+
+  /** Takes charge of a machine that already runs on the sandbox's head. */
+  take(machine: Machine): void {
+    this.#machine = machine
+    this.#lastStartFailed = false
+    void machine.ended.then(() => {
+      if (this.#machine !== machine) return
+      this.#means.log.warn({ sandbox: this.#sandbox.name, machine: machine.id }, "the machine ended by itself")
+      this.#machine = undefined
+    })
+    this.#prepareNext(machine)
+  }
+
+  /**
+   * The running machine; starts one from the head when none runs, and lets one go on that stood still.
+   *
+   * @throws Failure `unavailable` when none can be started, `disk_full`.
+   */
+  async up(): Promise<Machine> {
+    if (this.#machine !== undefined) {
+      if (this.#machine.stalled) await this.#machine.resume()
+      return this.#machine
+    }
+    try {
+      const machine = await this.#startFromHead()
+      this.take(machine)
+      return machine
+    } catch (error) {
+      this.#lastStartFailed = true
+      throw this.#failure(error)
+    }
+  }
+
+  /**
+   * Takes a snapshot of what the guest has synced.
+   *
+   * @throws Failure when it could not be recorded: the machine is ended then, and its next start sorts the layers out.
+   */
+  async snapshot(machine: Machine, snapshot: NewSnapshot): Promise<RecordedSnapshot> {
+    await this.#next
+    try {
+      if (!machine.prepared) await this.#prepare(machine)
+    } catch (error) {
+      throw this.#failure(error)
+    }
+    try {
+      const started = performance.now()
+      const sealed = await machine.seal()
+      const row = await this.#means.store.addSnapshot(this.#sandbox.id, sealed, machine.head, snapshot)
+      const milliseconds = performance.now() - started
+      this.#prepareNext(machine)
+      return { row, milliseconds }
+    } catch (error) {
+      await machine.kill()
+      throw this.#failure(error)
+    }
+  }
+
+  /**
+   * Puts the sandbox on a snapshot's layer, with a machine of its own. Nothing has changed until that machine is ready.
+   *
+   * @param committed Called when there is no way back, before the old machine ends.
+   */
+  async restore(target: SnapshotRow, committed: () => void): Promise<void> {
+    const { store, room } = this.#means
+    const id = room.newMachineId()
+    const head = newLayerId()
+    const chain = chainOf(await store.layers(this.#sandbox.id), target.layer_id)
+    let fresh: Machine | undefined
+    let unneeded: string[]
+    try {
+      await this.#createLayer(head, target.layer_id)
+      fresh = await this.#start(id, [...chain, head])
+      unneeded = await store.restore(this.#sandbox.id, target, head, id)
+    } catch (error) {
+      await fresh?.kill()
+      await room.disk.remove(head)
+      throw this.#failure(error)
+    }
+    committed()
+    await this.#end()
+    this.take(fresh)
+    await this.#removeLayers(unneeded)
+  }
+
+  /** Ends the machine at once and deletes the files of the sandbox's layers. */
+  async leave(layers: readonly string[]): Promise<void> {
+    await this.#end()
+    await this.#removeLayers(layers)
+  }
+
+  /** Ends the machine in order. The head keeps what the guest has written. */
+  async stop(): Promise<void> {
+    const machine = this.#machine
+    if (machine === undefined) return
+    this.#machine = undefined
+    await this.#next
+    await machine.stop(stopMilliseconds)
+    await this.#means.store.setMachine(this.#sandbox.id, null)
+  }
+
+  async #startFromHead(): Promise<Machine> {
+    const { store, room, dataDirectory } = this.#means
+    await requireSpace(dataDirectory)
+    const head = await this.#settleHead()
+    const chain = chainOf(await store.layers(this.#sandbox.id), head)
+    const id = room.newMachineId()
+    // Recorded first, so that a server that dies from here on leaves no machine that its successor does not know.
+    await store.setMachine(this.#sandbox.id, id)
+    return this.#start(id, chain)
+  }
+
+  async #start(id: string, chain: readonly string[]): Promise<Machine> {
+    const image = await this.#means.images.get(this.#sandbox.image_key)
+    return this.#means.room.start(id, image, chain, guestIdentity(this.#sandbox))
+  }
+
+  async #end(): Promise<void> {
+    const machine = this.#machine
+    this.#machine = undefined
+    await machine?.kill()
+    await this.#next
+  }
+
+  /** Makes the layer for the next snapshot ready in the background, so that a snapshot need not wait for it. */
+  #prepareNext(machine: Machine): void {
+    this.#next = this.#prepare(machine).catch((error: unknown) => {
+      // The snapshot that needs the layer tries again and tells its caller; a machine that is ending needs none.
+      this.#means.log.debug({ sandbox: this.#sandbox.name, err: error }, "no layer is ready for the next snapshot")
+    })
+  }
+
+  async #prepare(machine: Machine): Promise<void> {
+    const { store, room } = this.#means
+    const layer = newLayerId()
+    // Recorded first: a machine that is found on a layer after a crash is found on one that is known.
+    await store.addNext(this.#sandbox.id, layer, machine.head)
+    try {
+      await this.#createLayer(layer, machine.head)
+      await machine.prepare({ node: layer, path: room.disk.path(layer) })
+    } catch (error) {
+      await room.disk.remove(layer)
+      await store.removeLayer(layer)
+      throw error
+    }
+  }
+
+  /**
+   * Finds out which layer a machine that has ended wrote to last: the head, or, when the server or the machine died in
+   * the middle of a snapshot, the one that was ready to follow it.
+   */
+  async #settleHead(): Promise<string> {
+    await this.#next
+    const { store, room } = this.#means
+    const layers = await store.layers(this.#sandbox.id)
+    const head = layers.find((layer) => layer.state === "head")
+    if (head === undefined) throw new Error("the sandbox has no head")
+    let settled = head.id
+    for (const next of layers.filter((layer) => layer.state === "next")) {
+      if (await this.#wasWrittenTo(next.id)) {
+        await store.advanceHead(this.#sandbox.id, settled, next.id)
+        settled = next.id
+      } else {
+        await store.removeLayer(next.id)
+        await room.disk.remove(next.id)
+      }
+    }
+    return settled
+  }
+
+  async #wasWrittenTo(layer: string): Promise<boolean> {
+    const files = new Set(await this.#means.room.disk.list())
+    return files.has(layer) && this.#means.room.disk.holdsData(layer)
+  }
+
+  async #createLayer(layer: string, parent: string | null): Promise<void> {
+    const image = await this.#means.images.get(this.#sandbox.image_key)
+    await this.#means.room.disk.create(layer, parent ?? undefined, image)
+  }
+
+  async #removeLayers(layers: readonly string[]): Promise<void> {
+    for (const layer of layers) await this.#means.room.disk.remove(layer)
+  }
+
+  #failure(error: unknown): Failure {
+    this.#means.log.error({ sandbox: this.#sandbox.name, err: error }, "the sandbox's machine or disk failed")
+    return asFailure(error)
+  }
+}

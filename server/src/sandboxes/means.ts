@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto"
+import { statfs } from "node:fs/promises"
+import type { GuestIdentity, ImageShelf, MachineRoom } from "@opensandbox/vm"
+import type { Logger } from "pino"
+import { diskFull } from "./storage-failure.js"
+import type { SandboxStore } from "./sandbox-store.js"
+
+/** What every sandbox works with. */
+export interface SandboxMeans {
+  readonly store: SandboxStore
+  readonly room: MachineRoom
+  readonly images: ImageShelf
+  readonly dataDirectory: string
+  readonly log: Logger
+  /** Bytes of each output stream of a command that are kept. */
+  readonly maxOutputBytes: number
+}
+
+/** Less than this free, and no command is started: a guest that runs into a full disk stands still. */
+const spareBytes = 64 * 1024 * 1024
+
+/** @throws Failure `disk_full` when the data directory's file system has too little room for another command. */
+export async function requireSpace(dataDirectory: string): Promise<void> {
+  const { bavail, bsize } = await statfs(dataDirectory)
+  if (bavail * bsize < spareBytes) throw diskFull()
+}
+
+/** What tells a sandbox's guest from all others; the same each time that it starts. */
+export function guestIdentity(sandbox: { name: string; created_at: number }): GuestIdentity {
+  const machineId = createHash("sha256")
+    .update(`${sandbox.name} ${sandbox.created_at}`)
+    .digest("hex")
+    .slice(0, 32)
+  return { hostname: sandbox.name, machineId }
+}

@@ -1,0 +1,71 @@
+import type { Machine } from "@opensandbox/vm"
+import type { SandboxRow } from "../store/tables.js"
+import type { SandboxMeans } from "./means.js"
+import { Sandbox } from "./sandbox.js"
+
+/**
+ * Brings the sandboxes back after the end of a server, be it in order or in the middle of anything: machines that still
+ * run are taken up again, the others start at their next use, and what the database does not know is removed.
+ */
+export async function recover(means: SandboxMeans): Promise<Sandbox[]> {
+  const { store, room } = means
+  const rows = await store.sandboxes()
+  const known = rows.map((row) => row.machine_id).filter((id) => id !== null)
+  await room.endAllBut(new Set(known))
+  const sandboxes = await Promise.all(rows.map((row) => recoverSandbox(row, means)))
+  await compareLayers(means)
+  return sandboxes
+}
+
+async function recoverSandbox(row: SandboxRow, means: SandboxMeans): Promise<Sandbox> {
+  const machine = await adopt(row, means)
+  return new Sandbox(row, means, await means.store.newestSnapshotAt(row.id), machine)
+}
+
+async function adopt(row: SandboxRow, means: SandboxMeans): Promise<Machine | undefined> {
+  const { store, room, log } = means
+  if (row.machine_id === null) return undefined
+  try {
+    const machine = await room.adopt(row.machine_id)
+    if (machine !== undefined) {
+      await alignHead(row, machine, means)
+      log.info({ sandbox: row.name, machine: machine.id }, "took up the sandbox's machine")
+      return machine
+    }
+  } catch (error) {
+    log.warn({ sandbox: row.name, err: error }, "the sandbox's machine had to be ended; it starts again at its next use")
+  }
+  await room.end(row.machine_id)
+  await store.setMachine(row.id, null)
+  return undefined
+}
+
+/** The server may have died between the sealing of a layer and its recording: the machine then is one layer ahead. */
+async function alignHead(row: SandboxRow, machine: Machine, means: SandboxMeans): Promise<void> {
+  const { store, room } = means
+  for (const layer of await store.layers(row.id)) {
+    if (layer.state !== "next") continue
+    if (layer.id === machine.head && row.head_layer_id !== null) {
+      await store.advanceHead(row.id, row.head_layer_id, layer.id)
+    } else {
+      await machine.discard(layer.id)
+      await store.removeLayer(layer.id)
+      await room.disk.remove(layer.id)
+    }
+  }
+}
+
+/** Removes the files that no record names, and reports (never hides) the layers whose file is missing. */
+async function compareLayers({ store, room, log }: SandboxMeans): Promise<void> {
+  // Files first: a layer is recorded before its file is made, so a file that is seen here and not recorded is a leftover.
+  const files = await room.disk.list()
+  const recorded = await store.allLayers()
+  for (const file of files) if (!recorded.has(file)) await room.disk.remove(file)
+  const present = new Set(files)
+  for (const sandbox of await store.sandboxes()) {
+    for (const layer of await store.layers(sandbox.id)) {
+      if (layer.state === "next" || present.has(layer.id)) continue
+      log.error({ sandbox: sandbox.name, layer: layer.id }, "a layer's file is missing: its snapshots are damaged")
+    }
+  }
+}

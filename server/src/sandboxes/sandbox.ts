@@ -1,0 +1,226 @@
+import type { Machine } from "@opensandbox/vm"
+import PQueue from "p-queue"
+import { Failure } from "../failure.js"
+import type { SandboxRow } from "../store/tables.js"
+import { commandEnd, exitCodeOf, killCommand } from "./command.js"
+import { MachineKeeper, type RecordedSnapshot } from "./machine-keeper.js"
+import { requireSpace, type SandboxMeans } from "./means.js"
+import { Output } from "./output.js"
+import type { RunOutcome, RunRequest, SandboxSession, SessionHandlers, SessionRequest } from "./sandbox-service.js"
+
+/** Commands of one sandbox that may run at the same time; the agent has a bound of its own behind it. */
+const maxCommands = 64
+
+/** How long an answer to "are you well?" may take. */
+const pingMilliseconds = 1_000
+
+/** How long wiping may take: emptying a workspace with a million files. */
+const wipeMilliseconds = 60_000
+
+/**
+ * One sandbox. What changes its state happens one after the other, in the order of the calls; commands run beside each
+ * other and queue up only to start and to be recorded. A restore or the sandbox's end interrupts those that run.
+ */
+export class Sandbox {
+  readonly row: SandboxRow
+  readonly #means: SandboxMeans
+  readonly #keeper: MachineKeeper
+  readonly #changes = new PQueue({ concurrency: 1 })
+  /** Aborted when commands that have begun can no longer end in a snapshot; a restore begins a new one. */
+  #era = new AbortController()
+  /** Why the sandbox takes no more requests. */
+  #over: Failure | undefined
+  #commands = 0
+  #restoring = false
+  #lastSnapshotAt: number
+
+  /**
+   * @param newestSnapshotAt When the newest snapshot was taken, in Unix milliseconds.
+   * @param machine The sandbox's machine if it runs already.
+   */
+  constructor(row: SandboxRow, means: SandboxMeans, newestSnapshotAt: number, machine?: Machine) {
+    this.row = row
+    this.#means = means
+    this.#lastSnapshotAt = newestSnapshotAt
+    this.#keeper = new MachineKeeper(row, means)
+    if (machine !== undefined) this.#keeper.take(machine)
+  }
+
+  get status(): "running" | "stopped" | "restoring" | "failed" {
+    if (this.#restoring) return "restoring"
+    if (this.#keeper.machine !== undefined) return "running"
+    return this.#keeper.lastStartFailed ? "failed" : "stopped"
+  }
+
+  /** Whether the agent answers now. */
+  async healthy(): Promise<boolean> {
+    const { machine } = this.#keeper
+    if (machine === undefined || machine.stalled) return false
+    return machine.agent.ping(pingMilliseconds).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /**
+   * Runs a command to its end, whatever its exit code, and takes a snapshot.
+   *
+   * @throws Failure: `timeout`, `interrupted`, `unavailable` and `disk_full`, with what was printed so far; `limit_reached`.
+   */
+  run(request: RunRequest): Promise<RunOutcome> {
+    return this.#beside(async (machine, era) => {
+      const stdout = new Output(this.#means.maxOutputBytes)
+      const stderr = new Output(this.#means.maxOutputBytes)
+      try {
+        const execution = machine.exec(
+          { command: request.command, sync: true },
+          { onStdout: (chunk) => stdout.add(chunk), onStderr: (chunk) => stderr.add(chunk) },
+        )
+        const result = await commandEnd(machine, execution, { era, timeoutSeconds: request.timeoutSeconds })
+        const exitCode = exitCodeOf(result)
+        const snapshot = await this.#record(machine, era, request.command, exitCode)
+        return {
+          answer: {
+            stdout: stdout.text(),
+            stderr: stderr.text(),
+            exitCode,
+            snapshot: snapshot.row.name,
+            stdoutTruncated: stdout.truncated,
+            stderrTruncated: stderr.truncated,
+          },
+          timings: {
+            guestMs: result.guestMicroseconds / 1000,
+            syncMs: result.syncMicroseconds / 1000,
+            snapshotMs: snapshot.milliseconds,
+          },
+        }
+      } catch (error) {
+        throw withOutput(error, stdout, stderr)
+      }
+    })
+  }
+
+  /** Starts a command or a shell whose input and output flow; takes a snapshot when it has ended by itself. */
+  openSession(request: SessionRequest, handlers: SessionHandlers): Promise<SandboxSession> {
+    return new Promise((resolve, reject) => {
+      const whole = this.#beside(async (machine, era) => {
+        const execution = machine.exec({ ...request, stdin: true, sync: true }, handlers)
+        let cancelled = false
+        const ended = commandEnd(machine, execution, { era }).then(async (result) => {
+          if (!cancelled) await this.#record(machine, era, request.command ?? null, exitCodeOf(result))
+          return { exitCode: result.exitCode, signal: result.signal?.replace(/^SIG/, "") ?? null }
+        })
+        resolve({
+          ended,
+          write: (chunk) => execution.write(chunk),
+          end: () => {
+            execution.end()
+          },
+          resize: (cols, rows) => {
+            execution.resize(cols, rows)
+          },
+          cancel: () => {
+            cancelled = true
+            void killCommand(machine, execution)
+          },
+        })
+        await ended
+      })
+      whole.catch(reject)
+    })
+  }
+
+  /** Empties the workspace, without a snapshot. It stays empty whatever happens to the machine. */
+  wipe(): Promise<void> {
+    return this.#change(async () => {
+      const machine = await this.#keeper.up()
+      await machine.agent.wipe(wipeMilliseconds).catch((error: unknown) => {
+        throw new Failure("unavailable", `The workspace could not be emptied: ${String(error)}`)
+      })
+    })
+  }
+
+  /**
+   * Goes back to a snapshot; those after it are deleted. A restore that fails leaves the sandbox as it was.
+   *
+   * @throws Failure `not_found`, `unavailable`, `disk_full`.
+   */
+  restore(name: string): Promise<void> {
+    return this.#change(async () => {
+      const target = await this.#means.store.snapshot(this.row.id, name)
+      if (target === undefined) {
+        throw new Failure("not_found", `The sandbox "${this.row.name}" has no snapshot "${name}".`)
+      }
+      this.#restoring = true
+      try {
+        await this.#keeper.restore(target, () => {
+          this.#era.abort(new Failure("interrupted", `The sandbox was restored to "${name}" while the command ran.`))
+          this.#era = new AbortController()
+        })
+      } finally {
+        this.#restoring = false
+      }
+    })
+  }
+
+  /** Ends the machine and deletes everything of the sandbox. */
+  destroy(): Promise<void> {
+    return this.#change(async () => {
+      const layers = await this.#means.store.layers(this.row.id)
+      await this.#means.store.destroy(this.row.id)
+      this.#over = new Failure("not_found", `There is no sandbox "${this.row.name}".`)
+      this.#era.abort(new Failure("interrupted", "The sandbox was destroyed while the command ran."))
+      await this.#keeper.leave(layers.map((layer) => layer.id))
+    })
+  }
+
+  /** Ends the machine in order, for the end of the server; the sandbox starts again where it was. */
+  async close(): Promise<void> {
+    this.#over = new Failure("unavailable", "The server is shutting down.")
+    this.#era.abort(this.#over)
+    await this.#changes.add(() => this.#keeper.stop())
+  }
+
+  /** Takes its turn among the state changes. */
+  async #change<T>(step: () => Promise<T>): Promise<T> {
+    return this.#changes.add(async () => {
+      if (this.#over !== undefined) throw this.#over
+      return step()
+    })
+  }
+
+  /** Runs beside others of its kind, on a machine that is up. */
+  async #beside<T>(activity: (machine: Machine, era: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#commands >= maxCommands) {
+      throw new Failure("limit_reached", `This sandbox runs ${maxCommands} commands already: wait for one to end.`)
+    }
+    this.#commands += 1
+    try {
+      await requireSpace(this.#means.dataDirectory)
+      const [machine, era] = await this.#change(async () => [await this.#keeper.up(), this.#era.signal] as const)
+      return await activity(machine, era)
+    } finally {
+      this.#commands -= 1
+    }
+  }
+
+  /** Takes the snapshot that follows a command, unless the sandbox has gone another way since the command began. */
+  #record(machine: Machine, era: AbortSignal, command: string | null, exitCode: number): Promise<RecordedSnapshot> {
+    return this.#change(async () => {
+      if (era.aborted) throw era.reason
+      // Names are times, so a clock that stands still or goes back must not make two alike or out of order.
+      this.#lastSnapshotAt = Math.max(Date.now(), this.#lastSnapshotAt + 1)
+      const createdAt = this.#lastSnapshotAt
+      return this.#keeper.snapshot(machine, { name: `cmd_${createdAt}`, command, exitCode, createdAt })
+    })
+  }
+}
+
+/** Adds to a failure what the command had printed: what its caller would otherwise lose. */
+function withOutput(error: unknown, stdout: Output, stderr: Output): unknown {
+  if (!(error instanceof Failure)) return error
+  const [out, err] = [stdout.text(), stderr.text()]
+  const printed = [out, err].filter((text) => text !== "").map((text) => text.slice(-500))
+  const message = printed.length === 0 ? error.message : `${error.message} Printed so far: ${printed.join("\n")}`
+  return new Failure(error.code, message, { ...error.details, stdout: out, stderr: err })
+}

@@ -1,0 +1,105 @@
+import { randomBytes } from "node:crypto"
+import { mkdir, readdir, realpath, rm } from "node:fs/promises"
+import { join } from "node:path"
+import type { AcceleratorChoice } from "./accelerator/remembered-choice.js"
+import { LayerDirectory } from "./disk/layer-directory.js"
+import type { LayerId } from "./disk/layer.js"
+import type { Image } from "./image.js"
+import type { Machine, MachineId } from "./machine/machine.js"
+import { MachineProcess } from "./machine/process.js"
+import { adoptMachine, startMachine, type GuestIdentity } from "./machine/start.js"
+import { TemplateStore } from "./template/template-store.js"
+import { longestSocketPath } from "./unix-socket.js"
+
+export interface MachineRoomOptions {
+  /** Holds the layers and the machines; belongs to one server at a time. */
+  readonly dataDirectory: string
+  /** Holds what can be made again: templates and the accelerator's probe. Shared by all servers of the user. */
+  readonly cacheDirectory: string
+  /** The image of new sandboxes. */
+  readonly image: Image
+  /** Memory of each machine. */
+  readonly memoryMiB: number
+}
+
+/** The place where machines run: it starts them, takes them up again after a crash, and knows their disks' layers. */
+export class MachineRoom {
+  readonly disk: LayerDirectory
+  /** What runs the guests' instructions here, and why. */
+  readonly choice: AcceleratorChoice
+  readonly #machines: string
+  readonly #templates: TemplateStore
+
+  private constructor(machines: string, layers: string, templates: TemplateStore) {
+    this.#machines = machines
+    this.disk = new LayerDirectory(layers)
+    this.#templates = templates
+    this.choice = templates.choice
+  }
+
+  /**
+   * Makes the room ready: directories, accelerator, template. The first time on a host takes a boot of the guest
+   * (some seconds), and ten seconds more when `/dev/kvm` opens but does not work.
+   *
+   * @throws Error that says what to do: QEMU is missing, the data directory's path is too long, the guest does not boot.
+   */
+  static async open(options: MachineRoomOptions): Promise<MachineRoom> {
+    const machines = join(options.dataDirectory, "machines")
+    const layers = join(options.dataDirectory, "layers")
+    await mkdir(machines, { recursive: true, mode: 0o700 })
+    await mkdir(layers, { recursive: true, mode: 0o700 })
+    const real = await realpath(machines)
+    requireShortPath(real)
+    const templates = await TemplateStore.open(options.cacheDirectory, options.image, options.memoryMiB)
+    await templates.get(options.image)
+    return new MachineRoom(real, layers, templates)
+  }
+
+  newMachineId(): MachineId {
+    return `m${randomBytes(6).toString("hex")}`
+  }
+
+  /**
+   * Starts a machine on a disk; some 100 ms.
+   *
+   * @param layers From the oldest to the writable head.
+   * @throws MachineStartError; nothing of the machine is left then.
+   */
+  async start(id: MachineId, image: Image, layers: readonly LayerId[], identity: GuestIdentity): Promise<Machine> {
+    return startMachine(id, this.#directory(id), await this.#templates.get(image), this.disk, layers, identity)
+  }
+
+  /**
+   * Takes up a machine that an earlier server left running; undefined when it runs no more.
+   *
+   * @throws MachineStartError when it runs but cannot be used; it is ended then.
+   */
+  adopt(id: MachineId): Promise<Machine | undefined> {
+    return adoptMachine(id, this.#directory(id))
+  }
+
+  /** Ends a machine, whichever server started it, and removes what it left behind. */
+  async end(id: MachineId): Promise<void> {
+    const process = await MachineProcess.find(this.#directory(id))
+    await process?.kill()
+    await rm(this.#directory(id), { recursive: true, force: true })
+  }
+
+  /** Ends all machines but those named. */
+  async endAllBut(keep: ReadonlySet<MachineId>): Promise<void> {
+    for (const id of await readdir(this.#machines)) if (!keep.has(id)) await this.end(id)
+  }
+
+  #directory(id: MachineId): string {
+    return join(this.#machines, id)
+  }
+}
+
+/** A socket's address holds only so much: better said at the start than by a machine that nobody can reach. */
+function requireShortPath(machines: string): void {
+  const sample = join(machines, `m${"0".repeat(12)}`, "agent")
+  if (sample.length > longestSocketPath) {
+    const allowed = longestSocketPath - (sample.length - machines.length) - "/machines".length
+    throw new Error(`the data directory's path is too long for Unix sockets: use one of at most ${allowed} characters`)
+  }
+}

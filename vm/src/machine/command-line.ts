@@ -1,0 +1,173 @@
+import type { Accelerator } from "../accelerator/accelerator.js"
+import type { Image } from "../image.js"
+
+/** One file of a disk's chain and the name of its node in QEMU's block graph. */
+export interface ChainLink {
+  readonly node: string
+  readonly path: string
+}
+
+/** Everything that decides how a machine is started. */
+export interface MachineDescription {
+  readonly accelerator: Accelerator
+  readonly image: Image
+  /** Size of the guest's memory. */
+  readonly memoryMiB: number
+  /** The file behind the guest's memory. */
+  readonly memoryFile: string
+  /** Whether what the guest writes goes to that file (a template in the making) or stays private (its clones). */
+  readonly memoryShared: boolean
+  /** The sandbox's disk from the bottom to the writable head; at least one. */
+  readonly disk: readonly [ChainLink, ...ChainLink[]]
+  /** Whether the machine waits for a template's state instead of booting. */
+  readonly incoming: boolean
+}
+
+/** The names of a machine's files, in its own directory, which is also its working directory. */
+export const machineFiles = {
+  monitor: "qmp",
+  agent: "agent",
+  pid: "pid",
+  log: "log",
+} as const
+
+/** The device that has the sandbox's disk, as QEMU's monitor calls it. */
+export const sandboxDisk = "vdb"
+
+/** Kept of what the guest writes to its console: enough for a kernel's last words, and no more. */
+export const consoleBytes = 64 * 1024
+
+/** The character device behind the guest's console. */
+export const consoleDevice = "console"
+
+/**
+ * Without this bound the translated code of a software-emulated machine grows by some 2 MB a command, up to a gigabyte.
+ */
+const translationBufferMiB = 64
+
+const kernelArguments = "console=ttyS0 quiet panic=-1 reboot=t mitigations=off"
+
+/**
+ * The arguments of `qemu-system-x86_64` for a machine. A pure function: the same description gives the same arguments,
+ * and all socket and file names that belong to the machine alone are relative to its directory.
+ */
+export function commandLine(machine: MachineDescription): string[] {
+  return [
+    ...hardware(machine),
+    ...guestSoftware(machine.image),
+    ...baseFileSystem(machine.image),
+    ...sandboxDiskChain(machine.disk),
+    ...agentPort(),
+    ...confinement(),
+    ...(machine.incoming ? ["-incoming", "defer", "-S"] : []),
+  ]
+}
+
+function hardware(machine: MachineDescription): string[] {
+  const memory = {
+    "qom-type": "memory-backend-file",
+    id: "memory",
+    size: machine.memoryMiB * 1024 * 1024,
+    "mem-path": machine.memoryFile,
+    share: machine.memoryShared,
+  }
+  return [
+    "-nodefaults",
+    "-no-user-config",
+    "-display",
+    "none",
+    // A guest that reboots or panics ends; it is started again from its disk at its next use.
+    "-no-reboot",
+    // q35 rather than microvm: under software emulation some microvm boots never get their first timer interrupt.
+    "-M",
+    "q35,usb=off,sata=off,smbus=off,vmport=off,memory-backend=memory",
+    "-accel",
+    machine.accelerator === "tcg" ? `tcg,tb-size=${translationBufferMiB}` : machine.accelerator,
+    "-cpu",
+    machine.accelerator === "tcg" ? "max" : "host",
+    "-smp",
+    "1",
+    "-m",
+    `${machine.memoryMiB}M`,
+    "-object",
+    JSON.stringify(memory),
+    // A machine's saved devices are then loadable into any clone, whatever was configured at the time.
+    "-global",
+    "migration.send-configuration=off",
+    "-object",
+    "rng-random,id=entropy,filename=/dev/urandom",
+    "-device",
+    "virtio-rng-pci,rng=entropy",
+  ]
+}
+
+function guestSoftware(image: Image): string[] {
+  return [
+    "-bios",
+    "qboot.rom",
+    "-kernel",
+    image.kernel,
+    "-initrd",
+    image.initramfs,
+    "-append",
+    kernelArguments,
+    "-chardev",
+    `ringbuf,id=${consoleDevice},size=${consoleBytes}`,
+    "-serial",
+    `chardev:${consoleDevice}`,
+  ]
+}
+
+function baseFileSystem(image: Image): string[] {
+  const base = { driver: "file", "node-name": "base", filename: image.base, "read-only": true }
+  return ["-blockdev", JSON.stringify(base), "-device", "virtio-blk-pci,drive=base,id=vda"]
+}
+
+function sandboxDiskChain(chain: readonly ChainLink[]): string[] {
+  const nodes = chain.flatMap((link, depth) => [
+    "-blockdev",
+    JSON.stringify(layerNode(link, chain[depth - 1]?.node ?? null, depth < chain.length - 1)),
+  ])
+  return [...nodes, "-device", `virtio-blk-pci,drive=${chain.at(-1)?.node ?? ""},id=${sandboxDisk}`]
+}
+
+/**
+ * A layer as a node of the block graph.
+ *
+ * `no-flush`: what the guest syncs reaches the host's page cache, which outlives every process here, and not the
+ * platter; a snapshot then survives the death of any process, but not a loss of power.
+ *
+ * @param backing The node that it rests on; null for none, whatever the file's header says.
+ */
+export function layerNode(link: ChainLink, backing: string | null, readOnly: boolean): Record<string, unknown> {
+  const cache = { "no-flush": true }
+  return {
+    driver: "qcow2",
+    "node-name": link.node,
+    "read-only": readOnly,
+    discard: "unmap",
+    cache,
+    backing,
+    file: { driver: "file", filename: link.path, "read-only": readOnly, aio: "threads", cache },
+  }
+}
+
+function agentPort(): string[] {
+  return [
+    "-chardev",
+    `socket,id=agent,path=${machineFiles.agent},server=on,wait=off`,
+    "-device",
+    "virtio-serial-pci",
+    "-device",
+    "virtserialport,chardev=agent,name=opensandbox.agent",
+    "-qmp",
+    `unix:${machineFiles.monitor},server=on,wait=off`,
+    "-pidfile",
+    machineFiles.pid,
+  ]
+}
+
+/** The machine may not start programs, change its user, or loosen its own limits. There is no network device. */
+function confinement(): string[] {
+  return ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
+}

@@ -1,0 +1,123 @@
+import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { mkdir, open, readdir, readFile, readlink, rm } from "node:fs/promises"
+import { join } from "node:path"
+import { poll } from "../deadline.js"
+import { machineFiles } from "./command-line.js"
+
+/** The program that a machine is. */
+export const qemu = "qemu-system-x86_64"
+
+/** How long a process that was sent SIGKILL may take to be gone. */
+const deathMilliseconds = 10_000
+
+/**
+ * A QEMU process and its directory. The process outlives this server, so that a restarted server can take it up again;
+ * it is therefore known by its number together with the time it was started, never by the number alone.
+ */
+export class MachineProcess {
+  readonly directory: string
+  readonly pid: number
+  readonly #startTime: string
+
+  private constructor(directory: string, pid: number, startTime: string) {
+    this.directory = directory
+    this.pid = pid
+    this.#startTime = startTime
+  }
+
+  /**
+   * Starts QEMU in a directory of its own.
+   *
+   * @param inherited A file that QEMU gets as descriptor 3.
+   * @throws Error when the program cannot be started.
+   */
+  static async start(directory: string, args: string[], inherited?: string): Promise<MachineProcess> {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const log = await open(join(directory, machineFiles.log), "a", 0o600)
+    const extra = inherited === undefined ? undefined : await open(inherited, "r")
+    try {
+      const child = spawn(qemu, args, {
+        cwd: directory,
+        // A session of its own: a Ctrl-C at the server's terminal is for the server, which ends its machines in order.
+        detached: true,
+        stdio: ["ignore", log.fd, log.fd, ...(extra === undefined ? [] : [extra.fd])],
+      })
+      const pid = await new Promise<number>((resolve, reject) => {
+        child.once("error", reject)
+        child.once("spawn", () => {
+          resolve(child.pid ?? 0)
+        })
+      })
+      child.unref()
+      const startTime = startTimeOf(pid)
+      if (startTime === undefined) throw new Error(`${qemu} ended at once: ${await lastWords(directory)}`)
+      return new MachineProcess(directory, pid, startTime)
+    } finally {
+      await log.close()
+      await extra?.close()
+    }
+  }
+
+  /** Finds the process that still runs in a directory, started by whichever server. */
+  static async find(directory: string): Promise<MachineProcess | undefined> {
+    for (const entry of await readdir("/proc")) {
+      const pid = Number(entry)
+      if (!Number.isInteger(pid) || !(await runsIn(pid, directory))) continue
+      const startTime = startTimeOf(pid)
+      if (startTime !== undefined) return new MachineProcess(directory, pid, startTime)
+    }
+    return undefined
+  }
+
+  get running(): boolean {
+    return startTimeOf(this.pid) === this.#startTime
+  }
+
+  /** The end of what QEMU said on its standard error, for a message. */
+  async lastWords(): Promise<string> {
+    return lastWords(this.directory)
+  }
+
+  /** Waits until the process is gone. */
+  async gone(milliseconds: number): Promise<void> {
+    await poll(milliseconds, `the end of machine process ${this.pid}`, () => (this.running ? undefined : true))
+  }
+
+  /** Ends the process at once, and removes its directory with its sockets. */
+  async kill(): Promise<void> {
+    if (this.running) process.kill(this.pid, "SIGKILL")
+    await this.gone(deathMilliseconds)
+    await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** The start time in clock ticks since boot, which with the number names a process for good; undefined when it is dead. */
+function startTimeOf(pid: number): string | undefined {
+  let stat: string
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+  } catch {
+    return undefined
+  }
+  // The second field is the program's name in parentheses and may hold anything; see proc(5).
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  const [state, startTime] = [fields[0], fields[19]]
+  return state === "Z" || state === "X" ? undefined : startTime
+}
+
+async function runsIn(pid: number, directory: string): Promise<boolean> {
+  try {
+    const [program] = (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0")
+    if (program !== qemu) return false
+    return (await readlink(`/proc/${pid}/cwd`)) === directory
+  } catch {
+    // The process ended while it was looked at, or is another user's.
+    return false
+  }
+}
+
+async function lastWords(directory: string): Promise<string> {
+  const log = await readFile(join(directory, machineFiles.log), "utf8").catch(() => "")
+  return log.trim().slice(-2000) || "it said nothing"
+}

@@ -1,0 +1,128 @@
+import { randomBytes } from "node:crypto"
+import { join } from "node:path"
+import { z } from "zod"
+import { AgentConnection } from "../agent/connection.js"
+import { poll } from "../deadline.js"
+import type { LayerDirectory } from "../disk/layer-directory.js"
+import type { LayerId } from "../disk/layer.js"
+import { QmpClient } from "../qmp/client.js"
+import { leaveMemoryOut, type Template } from "../template/template.js"
+import { commandLine, machineFiles, type ChainLink } from "./command-line.js"
+import { headOf, Machine, type MachineId } from "./machine.js"
+import { MachineProcess } from "./process.js"
+
+/** The machine did not come up, or could not be taken up again. */
+export class MachineStartError extends Error {
+  override name = "MachineStartError"
+}
+
+/** What makes a clone a sandbox of its own. */
+export interface GuestIdentity {
+  readonly hostname: string
+  /** 32 hexadecimal digits, for the guest's /etc/machine-id. */
+  readonly machineId: string
+}
+
+/** How long a machine may take from its process to its agent's first answer. */
+const startMilliseconds = 30_000
+
+/** How long the agent may take to mount the sandbox's disk, its journal's replay included. */
+const mountMilliseconds = 60_000
+
+const entropyBytes = 64
+
+const runState = z.object({ status: z.string() })
+
+/**
+ * Clones the template on to a disk and waits until the guest is ready for commands.
+ *
+ * @param layers The disk's layers from the oldest to the writable head.
+ * @throws MachineStartError when it does not come up; nothing of it is left then.
+ */
+export async function startMachine(
+  id: MachineId,
+  directory: string,
+  template: Template,
+  disk: LayerDirectory,
+  layers: readonly LayerId[],
+  identity: GuestIdentity,
+): Promise<Machine> {
+  const head = layers.at(-1)
+  if (head === undefined) throw new MachineStartError("a machine needs a layer to write to")
+  const blank: ChainLink = { node: "blank", path: template.image.blankDisk }
+  const args = commandLine({
+    ...template,
+    memoryShared: false,
+    disk: [blank, ...layers.map((layer) => ({ node: layer, path: disk.path(layer) }))],
+    incoming: true,
+  })
+  const process = await MachineProcess.start(directory, args, template.devicesFile)
+  let qmp: QmpClient | undefined
+  try {
+    qmp = await connectMonitor(process)
+    await leaveMemoryOut(qmp)
+    await wake(qmp)
+    const agent = await AgentConnection.connect(join(directory, machineFiles.agent), { deadlineMs: startMilliseconds })
+    const machine = new Machine(id, process, qmp, agent, head)
+    await agent.setup({ device: "/dev/vdb", ...identity, ...now(), entropy: freshEntropy() }, mountMilliseconds)
+    return machine
+  } catch (error) {
+    const words = await process.lastWords()
+    qmp?.close()
+    await process.kill()
+    throw new MachineStartError(`the machine did not start (${String(error)}); QEMU says: ${words}`, { cause: error })
+  }
+}
+
+/**
+ * Takes up a machine that an earlier server left running.
+ *
+ * @returns undefined when no such process runs.
+ * @throws MachineStartError when it runs but cannot be used; it is ended then.
+ */
+export async function adoptMachine(id: MachineId, directory: string): Promise<Machine | undefined> {
+  const process = await MachineProcess.find(directory)
+  if (process === undefined) return undefined
+  let qmp: QmpClient | undefined
+  try {
+    qmp = await connectMonitor(process)
+    const head = await headOf(qmp)
+    if (head === undefined) throw new Error("it has no disk")
+    const agent = await AgentConnection.connect(join(directory, machineFiles.agent), { deadlineMs: startMilliseconds })
+    if (!agent.welcome.ready) throw new Error("its disk was never mounted")
+    return new Machine(id, process, qmp, agent, head)
+  } catch (error) {
+    qmp?.close()
+    await process.kill()
+    throw new MachineStartError(`machine ${id} could not be taken up again: ${String(error)}`, { cause: error })
+  }
+}
+
+function connectMonitor(process: MachineProcess): Promise<QmpClient> {
+  const socket = join(process.directory, machineFiles.monitor)
+  return QmpClient.connect(socket, startMilliseconds, () => !process.running)
+}
+
+/** Loads the template's devices from the descriptor that the process inherited, and lets the guest run. */
+async function wake(qmp: QmpClient): Promise<void> {
+  await qmp.execute("migrate-incoming", { uri: "fd:3" })
+  await poll(
+    startMilliseconds,
+    "the loading of the template",
+    async () => {
+      const { status } = runState.parse(await qmp.execute("query-status"))
+      return status === "inmigrate" ? undefined : true
+    },
+    1,
+  )
+  await qmp.execute("cont")
+}
+
+/** A clone wakes with the template's random generator and clock, so it gets new ones before it runs anything. */
+function freshEntropy(): string {
+  return randomBytes(entropyBytes).toString("base64")
+}
+
+function now(): { unixTimeMs: number } {
+  return { unixTimeMs: Date.now() }
+}
