@@ -28,8 +28,18 @@ export const packages = [
 /** Depends on the kernel package of the day. */
 export const kernelMetaPackage = "linux-image-cloud-amd64"
 
-/** Kernel modules the agent loads, in this order. One that the kernel has built in is left out. */
-export const modules = ["virtio_blk", "overlay", "virtio-rng"]
+/** Kernel modules the agent loads, each after those it rests on. One that the kernel has built in is left out. */
+export const modules = [
+  "virtio_ring",
+  "virtio",
+  "virtio_pci_legacy_dev",
+  "virtio_pci_modern_dev",
+  "virtio_pci",
+  "virtio_console",
+  "virtio_blk",
+  "overlay",
+  "virtio-rng",
+]
 
 /** Size of every sandbox's disk in bytes. */
 export const diskBytes = 10 * 1024 ** 3
