@@ -1,0 +1,3 @@
+module opensandbox/agent
+
+go 1.19

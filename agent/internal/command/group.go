@@ -1,0 +1,101 @@
+package command
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"opensandbox/agent/internal/linux"
+)
+
+// Groups makes a control group for each command, so that all that a command started can be found and killed,
+// whatever sessions and process groups it hid in.
+type Groups struct {
+	// Held open, because a command may mount something else over the path.
+	parent int
+
+	mu      sync.Mutex
+	count   int
+	retired []string
+}
+
+// OpenGroups makes groups below the directory of an existing control group.
+func OpenGroups(path string) (*Groups, error) {
+	fd, err := syscall.Open(path, syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &Groups{parent: fd}, nil
+}
+
+type group struct {
+	parent int
+	name   string
+}
+
+func (g *Groups) create() (*group, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.count++
+	name := "cmd-" + strconv.Itoa(g.count)
+	if err := syscall.Mkdirat(g.parent, name, 0o755); err != nil {
+		return nil, &os.PathError{Op: "mkdir", Path: name, Err: err}
+	}
+	return &group{g.parent, name}, nil
+}
+
+// retire removes the group of a command that is over. When processes of it still run, later calls try again.
+func (g *Groups) retire(done *group) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	kept := g.retired[:0]
+	for _, name := range append(g.retired, done.name) {
+		if err := linux.Unlinkat(g.parent, name, linux.AtRemovedir); errors.Is(err, syscall.EBUSY) {
+			kept = append(kept, name)
+		}
+	}
+	g.retired = kept
+}
+
+func (g *group) add(pid int) error {
+	return g.write("cgroup.procs", strconv.Itoa(pid))
+}
+
+func (g *group) kill() error {
+	return g.write("cgroup.kill", "1")
+}
+
+func (g *group) write(file, value string) error {
+	fd, err := syscall.Openat(g.parent, g.name+"/"+file, syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: file, Err: err}
+	}
+	defer syscall.Close(fd)
+	if _, err := syscall.Write(fd, []byte(value)); err != nil {
+		return &os.PathError{Op: "write", Path: file, Err: err}
+	}
+	return nil
+}
+
+// waitEmpty waits until no process is left in the group, and says whether that came about in time.
+func (g *group) waitEmpty(limit time.Duration) bool {
+	for deadline := time.Now().Add(limit); !g.empty(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *group) empty() bool {
+	fd, err := syscall.Openat(g.parent, g.name+"/cgroup.procs", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return true
+	}
+	defer syscall.Close(fd)
+	n, err := syscall.Read(fd, make([]byte, 16))
+	return n <= 0 || err != nil
+}

@@ -1,0 +1,128 @@
+// Package disk makes the machine's root file system out of the read-only base and the machine's own disk.
+package disk
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"opensandbox/agent/internal/linux"
+)
+
+const (
+	// Base is where the read-only base file system is mounted before there is a disk.
+	Base = "/base"
+
+	own   = "/disk"
+	whole = "/root-of-machine"
+)
+
+// pseudo are the file systems that the machine keeps from before it had a disk.
+var pseudo = []string{"/proc", "/sys", "/dev", "/run"}
+
+// Disk is the machine's own disk, mounted.
+type Disk struct {
+	// Held open: the mount itself is out of sight once the root is in place.
+	top *os.File
+}
+
+// Mount mounts the disk, lays it over the base, and makes that the root of this process and of all that it
+// starts from now on. When it fails everything is as before.
+func Mount(device string) (*Disk, error) {
+	if err := forgetBlocks(device); err != nil {
+		return nil, err
+	}
+	if err := mount(device, own, "ext4", syscall.MS_NOATIME, ""); err != nil {
+		return nil, err
+	}
+	top, err := os.Open(own)
+	if err == nil {
+		err = overlay()
+	}
+	if err != nil {
+		top.Close()
+		syscall.Unmount(own, syscall.MNT_DETACH)
+		return nil, err
+	}
+	return &Disk{top}, nil
+}
+
+func overlay() error {
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/up,workdir=%s/work,redirect_dir=on", Base, own, own)
+	if err := mount("overlay", whole, "overlay", syscall.MS_NOATIME, options); err != nil {
+		return err
+	}
+	for i, path := range pseudo {
+		if err := move(path, whole+path); err != nil {
+			for _, moved := range pseudo[:i] {
+				move(whole+moved, moved)
+			}
+			syscall.Unmount(whole, syscall.MNT_DETACH)
+			return err
+		}
+	}
+	return enter()
+}
+
+// enter does what switch_root does.
+func enter() error {
+	if err := os.Chdir(whole); err != nil {
+		return err
+	}
+	if err := syscall.Mount(".", "/", "", syscall.MS_MOVE, ""); err != nil {
+		return &os.PathError{Op: "move to /", Path: whole, Err: err}
+	}
+	if err := syscall.Chroot("."); err != nil {
+		return &os.PathError{Op: "chroot", Path: whole, Err: err}
+	}
+	return os.Chdir("/")
+}
+
+// Sync writes all that is dirty, and says how long it took.
+func (d *Disk) Sync() (time.Duration, error) {
+	started := time.Now()
+	err := linux.Syncfs(int(d.top.Fd()))
+	return time.Since(started), err
+}
+
+// forgetBlocks drops what the kernel remembers of the device from before the machine was cloned, when another
+// disk was in its place.
+func forgetBlocks(device string) error {
+	const blkflsbuf = 0x1261
+	file, err := os.Open(device)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := linux.Ioctl(int(file.Fd()), blkflsbuf, 0); err != nil {
+		return &os.PathError{Op: "flush", Path: device, Err: err}
+	}
+	return nil
+}
+
+func mount(source, target, kind string, flags uintptr, options string) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	if err := syscall.Mount(source, target, kind, flags, options); err != nil {
+		return &os.PathError{Op: "mount " + kind, Path: target, Err: err}
+	}
+	return nil
+}
+
+// move moves a mount. What it is moved on to is made a directory first: the disk is the user's, who may have put
+// a link in its place that leads elsewhere.
+func move(from, to string) error {
+	if info, err := os.Lstat(to); err != nil || !info.IsDir() {
+		os.Remove(to)
+		if err := os.Mkdir(to, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := syscall.Mount(from, to, "", syscall.MS_MOVE, ""); err != nil {
+		return &os.PathError{Op: "move to " + filepath.Dir(to), Path: from, Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+// Package guest is the machine as the host sees it: what can be asked of it, and when.
+package guest
+
+import (
+	"encoding/base64"
+	"errors"
+	"log"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/disk"
+	"opensandbox/agent/internal/identity"
+	"opensandbox/agent/internal/linux"
+	"opensandbox/agent/internal/protocol"
+	"opensandbox/agent/internal/workspace"
+)
+
+const workspacePath = "/workspace"
+
+// Guest is a machine that becomes ready by one setup.
+type Guest struct {
+	Runner *command.Runner
+	Log    *log.Logger
+
+	mu   sync.Mutex
+	disk *disk.Disk
+}
+
+// Ready says whether the machine was set up.
+func (g *Guest) Ready() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.disk != nil
+}
+
+// Uptime is the time since the kernel started, as far as the machine ran.
+func (g *Guest) Uptime() time.Duration {
+	var info syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return time.Duration(info.Uptime) * time.Second
+}
+
+// Setup mounts the machine's disk and gives the machine its own identity.
+func (g *Guest) Setup(request protocol.Setup) (time.Duration, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.disk != nil {
+		return 0, protocol.Errorf(protocol.CodeAlreadySetUp, "this machine was set up before")
+	}
+	entropy, err := base64.StdEncoding.DecodeString(request.Entropy)
+	if err == nil {
+		err = identity.Reseed(entropy)
+	}
+	if err == nil {
+		err = linux.SetRealtime(request.UnixTimeMs * int64(time.Millisecond))
+	}
+	if err != nil {
+		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
+	}
+	started := time.Now()
+	mounted, err := disk.Mount(request.Device)
+	if err != nil {
+		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
+	}
+	g.disk = mounted
+	took := time.Since(started)
+	g.name(request)
+	return took, nil
+}
+
+// name writes names to a disk that is the user's. Where that fails the machine is none the worse.
+func (g *Guest) name(request protocol.Setup) {
+	if err := identity.SetHostname("/", request.Hostname); err != nil {
+		g.Log.Printf("hostname: %v", err)
+	}
+	if err := identity.SetMachineID("/", request.MachineID); err != nil {
+		g.Log.Printf("machine id: %v", err)
+	}
+}
+
+// Start runs a command.
+func (g *Guest) Start(request protocol.Exec) (*command.Process, error) {
+	if !g.Ready() {
+		return nil, notSetUp()
+	}
+	spec := command.Spec{Environment: request.Env, Stdin: request.Stdin}
+	if request.Command != nil {
+		spec.Command = *request.Command
+	}
+	if request.Pty != nil {
+		size := protocol.Size{Cols: request.Pty.Cols, Rows: request.Pty.Rows}
+		spec.Terminal = &command.Terminal{Size: size, Name: request.Pty.Term}
+	}
+	directory, err := directoryFor(request.Cwd)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodeBadCwd, "%v", err)
+	}
+	spec.Directory = directory
+	process, err := g.Runner.Start(spec)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodeSpawnFailed, "%v", err)
+	}
+	return process, nil
+}
+
+// directoryFor is where a command starts. The workspace is made anew when an earlier command removed it.
+func directoryFor(cwd *string) (string, error) {
+	path := workspacePath
+	if cwd != nil {
+		path = *cwd
+	} else if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", &os.PathError{Op: "enter", Path: path, Err: syscall.ENOTDIR}
+	}
+	return path, nil
+}
+
+// Sync makes all that was written so far part of the disk.
+func (g *Guest) Sync() (time.Duration, error) {
+	g.mu.Lock()
+	mounted := g.disk
+	g.mu.Unlock()
+	if mounted == nil {
+		return 0, notSetUp()
+	}
+	took, err := mounted.Sync()
+	if err != nil {
+		return 0, protocol.Errorf(protocol.CodeSyncFailed, "%v", err)
+	}
+	return took, nil
+}
+
+// How long emptying the workspace may take.
+const wipeLimit = 60 * time.Second
+
+// Wipe empties the workspace.
+func (g *Guest) Wipe() error {
+	if !g.Ready() {
+		return notSetUp()
+	}
+	if err := workspace.Wipe(workspacePath, time.Now().Add(wipeLimit)); err != nil {
+		return protocol.Errorf(protocol.CodeWipeIncomplete, "%v", err)
+	}
+	_, err := g.Sync()
+	return err
+}
+
+func notSetUp() error {
+	return protocol.Errorf(protocol.CodeNotSetUp, "this machine has no disk yet")
+}

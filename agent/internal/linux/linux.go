@@ -1,0 +1,79 @@
+// Package linux has the system calls that the syscall package lacks.
+package linux
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// Flags and requests of the calls below.
+const (
+	AtFdcwd           = -0x64
+	AtSymlinkNofollow = 0x100
+	AtRemovedir       = 0x200
+	UmountNofollow    = 0x8
+
+	moduleInitCompressedFile = 4
+	mfdCloexec               = 1
+)
+
+// FinitModule loads the kernel module that fd holds, compressed as the kernel itself can undo.
+func FinitModule(fd int) error {
+	parameters := []byte{0}
+	_, _, errno := syscall.Syscall(sysFinitModule, uintptr(fd), uintptr(unsafe.Pointer(&parameters[0])), moduleInitCompressedFile)
+	return result(errno)
+}
+
+// Syncfs writes all dirty pages of the file system that holds fd.
+func Syncfs(fd int) error {
+	_, _, errno := syscall.Syscall(sysSyncfs, uintptr(fd), 0, 0)
+	return result(errno)
+}
+
+// MemfdCreate makes a file without a name, closed on exec.
+func MemfdCreate(label string) (int, error) {
+	name, err := syscall.BytePtrFromString(label)
+	if err != nil {
+		return -1, err
+	}
+	fd, _, errno := syscall.Syscall(sysMemfdCreate, uintptr(unsafe.Pointer(name)), mfdCloexec, 0)
+	return int(fd), result(errno)
+}
+
+// SetRealtime sets the wall clock to so many nanoseconds after the epoch.
+func SetRealtime(nanoseconds int64) error {
+	const clockRealtime = 0
+	time := syscall.NsecToTimespec(nanoseconds)
+	_, _, errno := syscall.Syscall(syscall.SYS_CLOCK_SETTIME, clockRealtime, uintptr(unsafe.Pointer(&time)), 0)
+	return result(errno)
+}
+
+// Ioctl makes a device request whose argument is a number.
+func Ioctl(fd int, request uintptr, argument uintptr) error {
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), request, argument)
+	return result(errno)
+}
+
+// IoctlPointer makes a device request whose argument is memory.
+func IoctlPointer(fd int, request uintptr, argument unsafe.Pointer) error {
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), request, uintptr(argument))
+	return result(errno)
+}
+
+// Unlinkat removes a name from the directory fd.
+func Unlinkat(fd int, name string, flags int) error {
+	path, err := syscall.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	_, _, errno := syscall.Syscall(syscall.SYS_UNLINKAT, uintptr(fd), uintptr(unsafe.Pointer(path)), uintptr(flags))
+	return result(errno)
+}
+
+// result avoids an error that is not nil and yet no error.
+func result(errno syscall.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return errno
+}

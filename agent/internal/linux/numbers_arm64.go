@@ -1,0 +1,7 @@
+package linux
+
+const (
+	sysSyncfs      = 267
+	sysFinitModule = 273
+	sysMemfdCreate = 279
+)

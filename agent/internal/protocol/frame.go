@@ -1,0 +1,161 @@
+// Package protocol is the language that the agent and the host speak over one byte stream.
+// Its numbers and messages are those of protocol.schema.json, which both sides test against.
+package protocol
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Version is the protocol that this agent speaks.
+const Version = 1
+
+const (
+	magic = 0x4F53
+
+	// HeaderSize is the length of the header that every frame begins with.
+	HeaderSize = 12
+	// MaxData bounds the payload of a frame that carries a command's input or output: with its header it
+	// fits in the 32 KiB that virtio-serial writes in one piece.
+	MaxData = 32*1024 - HeaderSize
+	// MaxControl bounds the JSON of a request or a response.
+	MaxControl = 1 << 20
+	// MaxGreeting bounds the JSON of a hello or a welcome.
+	MaxGreeting = 1024
+	// Window is how many bytes each channel of a stream may be ahead of the credit granted to it.
+	Window = 256 * 1024
+	// MaxStreams bounds the streams that are open at one time.
+	MaxStreams = 256
+)
+
+// Type says what a frame is for.
+type Type uint8
+
+// The types of frames.
+const (
+	TypeHello    Type = 1
+	TypeWelcome  Type = 2
+	TypeRequest  Type = 3
+	TypeResponse Type = 4
+	TypeStdin    Type = 5
+	TypeStdinEOF Type = 6
+	TypeStdout   Type = 7
+	TypeStderr   Type = 8
+	TypeCredit   Type = 9
+	TypeCancel   Type = 10
+	TypeResize   Type = 11
+)
+
+// Channel is one direction of a command's data, as credit frames name it.
+type Channel uint8
+
+// The channels of a stream.
+const (
+	ChannelStdin  Channel = 0
+	ChannelStdout Channel = 1
+	ChannelStderr Channel = 2
+)
+
+// Frame is one unit of the byte stream.
+type Frame struct {
+	Type    Type
+	Stream  uint32
+	Payload []byte
+}
+
+// rule is what a frame of one type must look like.
+type rule struct {
+	name     string
+	min, max uint32
+	onStream bool
+}
+
+var rules = map[Type]rule{
+	TypeHello:    {"HELLO", 2, MaxGreeting, false},
+	TypeWelcome:  {"WELCOME", 2, MaxGreeting, false},
+	TypeRequest:  {"REQUEST", 2, MaxControl, true},
+	TypeResponse: {"RESPONSE", 2, MaxControl, true},
+	TypeStdin:    {"STDIN", 1, MaxData, true},
+	TypeStdinEOF: {"STDIN_EOF", 0, 0, true},
+	TypeStdout:   {"STDOUT", 1, MaxData, true},
+	TypeStderr:   {"STDERR", 1, MaxData, true},
+	TypeCredit:   {"CREDIT", 5, 5, true},
+	TypeCancel:   {"CANCEL", 0, 0, true},
+	TypeResize:   {"RESIZE", 4, 4, true},
+}
+
+// ErrBadHeader means that the bytes are no header of a frame.
+var ErrBadHeader = errors.New("not the header of a frame")
+
+type header struct {
+	kind   Type
+	stream uint32
+	length uint32
+}
+
+// parseHeader reads the first HeaderSize bytes of b, which must be there.
+func parseHeader(b []byte) (header, error) {
+	h := header{Type(b[3]), binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])}
+	if binary.BigEndian.Uint16(b) != magic || b[2] != Version {
+		return h, ErrBadHeader
+	}
+	r, known := rules[h.kind]
+	if !known || (h.stream != 0) != r.onStream || h.length < r.min || h.length > r.max {
+		return h, ErrBadHeader
+	}
+	return h, nil
+}
+
+// Append adds the frame's bytes to b. It refuses a frame that breaks a rule.
+func Append(b []byte, f Frame) ([]byte, error) {
+	r, known := rules[f.Type]
+	if !known {
+		return b, fmt.Errorf("no frame has type %d", f.Type)
+	}
+	if n := len(f.Payload); n < int(r.min) || n > int(r.max) || (f.Stream != 0) != r.onStream {
+		return b, fmt.Errorf("a %s frame of %d bytes on stream %d breaks the rules", r.name, n, f.Stream)
+	}
+	b = binary.BigEndian.AppendUint16(b, magic)
+	b = append(b, Version, byte(f.Type))
+	b = binary.BigEndian.AppendUint32(b, f.Stream)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(f.Payload)))
+	return append(b, f.Payload...), nil
+}
+
+// Credit is the payload of a credit frame: the channel's sender may send this many bytes more.
+type Credit struct {
+	Channel Channel
+	Bytes   uint32
+}
+
+// Encode makes the payload.
+func (c Credit) Encode() []byte {
+	return binary.BigEndian.AppendUint32([]byte{byte(c.Channel)}, c.Bytes)
+}
+
+// ParseCredit reads the payload of a credit frame.
+func ParseCredit(payload []byte) (Credit, error) {
+	if len(payload) != 5 || payload[0] > byte(ChannelStderr) {
+		return Credit{}, errors.New("not the payload of a credit frame")
+	}
+	return Credit{Channel(payload[0]), binary.BigEndian.Uint32(payload[1:])}, nil
+}
+
+// Size is the size of a terminal, and the payload of a resize frame.
+type Size struct {
+	Cols, Rows uint16
+}
+
+// Encode makes the payload.
+func (s Size) Encode() []byte {
+	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, s.Cols), s.Rows)
+}
+
+// ParseSize reads the payload of a resize frame.
+func ParseSize(payload []byte) (Size, error) {
+	if len(payload) != 4 {
+		return Size{}, errors.New("not the payload of a resize frame")
+	}
+	return Size{binary.BigEndian.Uint16(payload), binary.BigEndian.Uint16(payload[2:])}, nil
+}

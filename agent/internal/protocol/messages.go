@@ -1,0 +1,246 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// Hello opens a session.
+type Hello struct {
+	Nonce    string `json:"nonce"`
+	Protocol int    `json:"protocol"`
+}
+
+// Welcome answers a hello and carries its nonce.
+type Welcome struct {
+	Nonce        string `json:"nonce"`
+	Protocol     int    `json:"protocol"`
+	AgentVersion string `json:"agentVersion"`
+	Ready        bool   `json:"ready"`
+	BootID       string `json:"bootId"`
+}
+
+// Ping asks for a sign of life.
+type Ping struct {
+	Op string `json:"op"`
+}
+
+// Setup makes a freshly cloned machine the one it shall be.
+type Setup struct {
+	Op         string `json:"op"`
+	Device     string `json:"device"`
+	Hostname   string `json:"hostname"`
+	MachineID  string `json:"machineId"`
+	UnixTimeMs int64  `json:"unixTimeMs"`
+	Entropy    string `json:"entropy"`
+}
+
+// Pty is a terminal for a command.
+type Pty struct {
+	Cols uint16 `json:"cols"`
+	Rows uint16 `json:"rows"`
+	Term string `json:"term"`
+}
+
+// Exec runs a command, or a login shell when there is none.
+type Exec struct {
+	Op      string            `json:"op"`
+	Command *string           `json:"command,omitempty"`
+	Cwd     *string           `json:"cwd,omitempty"`
+	Env     map[string]string `json:"env,omitempty"`
+	Pty     *Pty              `json:"pty,omitempty"`
+	Stdin   bool              `json:"stdin"`
+	Sync    bool              `json:"sync"`
+}
+
+// Sync writes the disk's dirty pages.
+type Sync struct {
+	Op string `json:"op"`
+}
+
+// Wipe empties the workspace.
+type Wipe struct {
+	Op string `json:"op"`
+}
+
+// Pong is the result of a ping.
+type Pong struct {
+	OK       bool  `json:"ok"`
+	UptimeMs int64 `json:"uptimeMs"`
+}
+
+// SetupDone is the result of a setup.
+type SetupDone struct {
+	OK      bool  `json:"ok"`
+	MountUs int64 `json:"mountUs"`
+}
+
+// ExecDone is the result of a command: an exit code, or the signal that ended it.
+type ExecDone struct {
+	OK       bool    `json:"ok"`
+	ExitCode *int    `json:"exitCode"`
+	Signal   *string `json:"signal"`
+	GuestUs  int64   `json:"guestUs"`
+	SyncUs   int64   `json:"syncUs"`
+}
+
+// SyncDone is the result of a sync.
+type SyncDone struct {
+	OK     bool  `json:"ok"`
+	SyncUs int64 `json:"syncUs"`
+}
+
+// WipeDone is the result of a wipe.
+type WipeDone struct {
+	OK bool `json:"ok"`
+}
+
+// Code names an error for programs.
+type Code string
+
+// The codes of errors.
+const (
+	CodeBadRequest     Code = "bad_request"
+	CodeTooManyStreams Code = "too_many_streams"
+	CodeNotSetUp       Code = "not_set_up"
+	CodeAlreadySetUp   Code = "already_set_up"
+	CodeSetupFailed    Code = "setup_failed"
+	CodeSpawnFailed    Code = "spawn_failed"
+	CodeBadCwd         Code = "bad_cwd"
+	CodeSyncFailed     Code = "sync_failed"
+	CodeWipeIncomplete Code = "wipe_incomplete"
+	CodeInternal       Code = "internal"
+)
+
+// Error is the answer to a request that failed.
+type Error struct {
+	OK      bool   `json:"ok"`
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+}
+
+func (e *Error) Error() string {
+	return string(e.Code) + ": " + e.Message
+}
+
+// maxMessage bounds the text of an error, in bytes.
+const maxMessage = 1024
+
+// Errorf makes an error to answer with.
+func Errorf(code Code, format string, arguments ...any) *Error {
+	message := fmt.Sprintf(format, arguments...)
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "")
+	}
+	return &Error{Code: code, Message: message}
+}
+
+var hex32 = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// ParseHello reads and checks a hello. A hello of another protocol version is a hello too.
+func ParseHello(payload []byte) (Hello, error) {
+	var hello Hello
+	if err := strictJSON(payload, &hello); err != nil {
+		return hello, err
+	}
+	if !hex32.MatchString(hello.Nonce) {
+		return hello, errors.New("the nonce is not 32 hexadecimal digits")
+	}
+	return hello, nil
+}
+
+// ParseRequest reads and checks a request: a Ping, Setup, Exec, Sync or Wipe.
+func ParseRequest(payload []byte) (any, error) {
+	var head struct {
+		Op string `json:"op"`
+	}
+	if err := json.Unmarshal(payload, &head); err != nil {
+		return nil, err
+	}
+	switch head.Op {
+	case "ping":
+		return parse(payload, func(Ping) error { return nil })
+	case "setup":
+		return parse(payload, checkSetup)
+	case "exec":
+		return parse(payload, checkExec)
+	case "sync":
+		return parse(payload, func(Sync) error { return nil })
+	case "wipe":
+		return parse(payload, func(Wipe) error { return nil })
+	}
+	return nil, fmt.Errorf("unknown op %.40q", head.Op)
+}
+
+func parse[T any](payload []byte, check func(T) error) (any, error) {
+	var message T
+	if err := strictJSON(payload, &message); err != nil {
+		return nil, err
+	}
+	return message, check(message)
+}
+
+func strictJSON(payload []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(payload))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("something follows the message")
+	}
+	return nil
+}
+
+var (
+	devicePath = regexp.MustCompile(`^/dev/[a-z0-9]{1,32}$`)
+	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	termName   = regexp.MustCompile(`^[A-Za-z0-9+._-]{1,64}$`)
+)
+
+// Bounds of what a setup carries: entropy in bytes, the time in milliseconds (the year 9999).
+const (
+	minEntropy = 32
+	maxEntropy = 512
+	maxTime    = 253402300799999
+)
+
+func checkSetup(s Setup) error {
+	entropy, err := base64.StdEncoding.DecodeString(s.Entropy)
+	switch {
+	case err != nil || len(entropy) < minEntropy || len(entropy) > maxEntropy:
+		return fmt.Errorf("entropy is not %d to %d bytes in base64", minEntropy, maxEntropy)
+	case !devicePath.MatchString(s.Device):
+		return errors.New("device is not the path of a device")
+	case !dnsLabel.MatchString(s.Hostname):
+		return errors.New("hostname is not a DNS label")
+	case !hex32.MatchString(s.MachineID):
+		return errors.New("machineId is not 32 hexadecimal digits")
+	case s.UnixTimeMs < 0 || s.UnixTimeMs > maxTime:
+		return errors.New("unixTimeMs is not a time")
+	}
+	return nil
+}
+
+func checkExec(e Exec) error {
+	for _, text := range []*string{e.Command, e.Cwd} {
+		if text != nil && (*text == "" || strings.ContainsRune(*text, 0)) {
+			return errors.New("command and cwd must not be empty or hold a zero byte")
+		}
+	}
+	for name, value := range e.Env {
+		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(value, 0) {
+			return errors.New("env holds a name or a value that no environment can hold")
+		}
+	}
+	if e.Pty != nil && !termName.MatchString(e.Pty.Term) {
+		return errors.New("pty.term is not the name of a terminal")
+	}
+	return nil
+}

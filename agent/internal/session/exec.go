@@ -1,0 +1,98 @@
+package session
+
+import (
+	"sync"
+	"syscall"
+
+	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/protocol"
+)
+
+// exec runs a command from start to answer.
+func (s *session) exec(st *stream, request protocol.Exec) (any, error) {
+	process, err := s.guest.Start(request)
+	if err != nil {
+		return nil, err
+	}
+	st.attach(process)
+	var copies sync.WaitGroup
+	s.copyOutput(&copies, st, process.Stdout, protocol.TypeStdout, st.stdout)
+	s.copyOutput(&copies, st, process.Stderr, protocol.TypeStderr, st.stderr)
+	if process.Stdin != nil {
+		go s.feed(st, process)
+	}
+	status, ran := process.Wait()
+	copies.Wait()
+	st.stdin.close()
+	cancelled := st.detach()
+	if cancelled && !process.WaitGone() {
+		s.log.Printf("stream %d: something of the command outlives its end", st.id)
+	}
+	process.Release()
+
+	done := protocol.ExecDone{OK: true, GuestUs: ran.Microseconds()}
+	describe(&done, status, cancelled)
+	if request.Sync {
+		took, err := s.guest.Sync()
+		if err != nil {
+			return nil, err
+		}
+		done.SyncUs = took.Microseconds()
+	}
+	return done, nil
+}
+
+func describe(done *protocol.ExecDone, status syscall.WaitStatus, cancelled bool) {
+	if cancelled || status.Signaled() {
+		name := command.SignalName(syscall.SIGKILL)
+		if !cancelled {
+			name = command.SignalName(status.Signal())
+		}
+		done.Signal = &name
+		return
+	}
+	code := status.ExitStatus()
+	done.ExitCode = &code
+}
+
+func (s *session) copyOutput(all *sync.WaitGroup, st *stream, from *command.Output, kind protocol.Type, credit *window) {
+	if from == nil {
+		return
+	}
+	all.Add(1)
+	go func() {
+		defer all.Done()
+		from.Copy(func(chunk []byte) error {
+			for len(chunk) > 0 {
+				n := credit.take(len(chunk))
+				if n == 0 {
+					return errGone
+				}
+				if err := s.send(st, kind, chunk[:n]); err != nil {
+					return err
+				}
+				chunk = chunk[n:]
+			}
+			return nil
+		})
+	}()
+}
+
+// feed brings the stream's input to the process. Input that the process does not want is thrown away, so that
+// the host, who cannot know, does not wait.
+func (s *session) feed(st *stream, process *command.Process) {
+	for {
+		input, ended := st.stdin.take()
+		if len(input) == 0 {
+			if ended {
+				process.CloseStdin()
+			}
+			return
+		}
+		process.Stdin.Write(input)
+		if grant := st.stdin.use(len(input)); grant > 0 {
+			credit := protocol.Credit{Channel: protocol.ChannelStdin, Bytes: uint32(grant)}
+			s.send(st, protocol.TypeCredit, credit.Encode())
+		}
+	}
+}

@@ -1,0 +1,191 @@
+// Package session serves one host at a time over the port: it answers requests and carries the commands' input
+// and output, each stream at its own pace.
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/protocol"
+)
+
+// Guest is what a session can ask of the machine. An error may be a *protocol.Error.
+type Guest interface {
+	Uptime() time.Duration
+	Setup(protocol.Setup) (mount time.Duration, err error)
+	Start(protocol.Exec) (*command.Process, error)
+	Sync() (time.Duration, error)
+	Wipe() error
+}
+
+type session struct {
+	guest  Guest
+	writer *writer
+	log    *log.Logger
+	ended  atomic.Bool
+
+	mu      sync.Mutex
+	streams map[uint32]*stream
+	last    uint32
+}
+
+func newSession(guest Guest, writer *writer, log *log.Logger) *session {
+	return &session{guest: guest, writer: writer, log: log, streams: map[uint32]*stream{}}
+}
+
+// end kills the commands that still run, since nobody can be told how they end.
+func (s *session) end() {
+	s.ended.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams {
+		st.cancel()
+	}
+}
+
+// receive acts on a frame, without ever waiting. An error means that the host broke the protocol.
+func (s *session) receive(frame protocol.Frame) error {
+	if frame.Type == protocol.TypeRequest {
+		return s.open(frame)
+	}
+	s.mu.Lock()
+	st := s.streams[frame.Stream]
+	last := s.last
+	s.mu.Unlock()
+	if st == nil {
+		if frame.Stream > last {
+			return fmt.Errorf("a frame on stream %d, which was never opened", frame.Stream)
+		}
+		// The host cannot know yet that the stream has been answered.
+		return nil
+	}
+	return st.receive(frame)
+}
+
+func (s *stream) receive(frame protocol.Frame) error {
+	switch frame.Type {
+	case protocol.TypeStdin:
+		if !s.stdin.put(frame.Payload) {
+			return fmt.Errorf("input on stream %d beyond its credit or its end", s.id)
+		}
+	case protocol.TypeStdinEOF:
+		s.stdin.end()
+	case protocol.TypeCredit:
+		return s.grant(frame.Payload)
+	case protocol.TypeCancel:
+		s.cancel()
+	case protocol.TypeResize:
+		size, err := protocol.ParseSize(frame.Payload)
+		if err != nil {
+			return err
+		}
+		s.resize(size)
+	default:
+		return fmt.Errorf("a frame of type %d, which a host never sends", frame.Type)
+	}
+	return nil
+}
+
+func (s *stream) grant(payload []byte) error {
+	credit, err := protocol.ParseCredit(payload)
+	if err != nil {
+		return err
+	}
+	channels := map[protocol.Channel]*window{protocol.ChannelStdout: s.stdout, protocol.ChannelStderr: s.stderr}
+	window, known := channels[credit.Channel]
+	if !known || !window.grant(credit.Bytes) {
+		return fmt.Errorf("credit on stream %d that it cannot have", s.id)
+	}
+	return nil
+}
+
+// open begins a request.
+func (s *session) open(frame protocol.Frame) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if frame.Stream <= s.last {
+		return fmt.Errorf("stream %d was used before", frame.Stream)
+	}
+	s.last = frame.Stream
+	st := newStream(frame.Stream)
+	if len(s.streams) >= protocol.MaxStreams {
+		go s.answer(st, nil, protocol.Errorf(protocol.CodeTooManyStreams, "%d streams are open", len(s.streams)))
+		return nil
+	}
+	s.streams[st.id] = st
+	go s.serve(st, frame.Payload)
+	return nil
+}
+
+func (s *session) serve(st *stream, payload []byte) {
+	defer func() {
+		// The first process must not die, whatever a request does to it.
+		if trouble := recover(); trouble != nil {
+			s.log.Printf("stream %d: %v", st.id, trouble)
+			s.answer(st, nil, protocol.Errorf(protocol.CodeInternal, "the agent failed: %v", trouble))
+		}
+	}()
+	response, err := s.perform(st, payload)
+	s.answer(st, response, err)
+}
+
+func (s *session) perform(st *stream, payload []byte) (any, error) {
+	request, err := protocol.ParseRequest(payload)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodeBadRequest, "%v", err)
+	}
+	switch request := request.(type) {
+	case protocol.Setup:
+		mount, err := s.guest.Setup(request)
+		return protocol.SetupDone{OK: true, MountUs: mount.Microseconds()}, err
+	case protocol.Exec:
+		return s.exec(st, request)
+	case protocol.Sync:
+		took, err := s.guest.Sync()
+		return protocol.SyncDone{OK: true, SyncUs: took.Microseconds()}, err
+	case protocol.Wipe:
+		return protocol.WipeDone{OK: true}, s.guest.Wipe()
+	default:
+		return protocol.Pong{OK: true, UptimeMs: s.guest.Uptime().Milliseconds()}, nil
+	}
+}
+
+// answer sends the response, which closes the stream.
+func (s *session) answer(st *stream, response any, err error) {
+	if err != nil {
+		var failure *protocol.Error
+		if !errors.As(err, &failure) {
+			failure = protocol.Errorf(protocol.CodeInternal, "%v", err)
+		}
+		response = failure
+	}
+	payload, err := json.Marshal(response)
+	if err != nil {
+		s.log.Printf("stream %d: %v", st.id, err)
+	}
+	// Before the host can know of the answer, so that its next request finds room.
+	s.mu.Lock()
+	delete(s.streams, st.id)
+	s.mu.Unlock()
+	frame := protocol.Frame{Type: protocol.TypeResponse, Stream: st.id, Payload: payload}
+	err = s.writer.write(frame, func() bool {
+		wanted := !st.answered && !s.ended.Load()
+		st.answered = true
+		return wanted
+	})
+	if err != nil && !errors.Is(err, errGone) {
+		s.log.Printf("stream %d: %v", st.id, err)
+	}
+}
+
+// send sends a frame that belongs to a stream which is not yet answered.
+func (s *session) send(st *stream, kind protocol.Type, payload []byte) error {
+	frame := protocol.Frame{Type: kind, Stream: st.id, Payload: payload}
+	return s.writer.write(frame, func() bool { return !st.answered && !s.ended.Load() })
+}

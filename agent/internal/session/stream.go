@@ -1,0 +1,63 @@
+package session
+
+import (
+	"sync"
+
+	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/protocol"
+)
+
+// stream is one request that has not been answered.
+type stream struct {
+	id             uint32
+	stdin          *inbox
+	stdout, stderr *window
+	// Guarded by the writer's lock: after the response nothing follows.
+	answered bool
+
+	mu        sync.Mutex
+	process   *command.Process
+	cancelled bool
+}
+
+func newStream(id uint32) *stream {
+	return &stream{id: id, stdin: newInbox(), stdout: newWindow(), stderr: newWindow()}
+}
+
+// attach makes the process the one that cancel kills.
+func (s *stream) attach(process *command.Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process = process
+	if s.cancelled {
+		process.Kill()
+	}
+}
+
+// detach says whether the stream was cancelled. From then on it can no longer be.
+func (s *stream) detach() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process = nil
+	return s.cancelled
+}
+
+// cancel kills what runs. Output that has no credit is thrown away, so that the answer comes soon.
+func (s *stream) cancel() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancelled = true
+	s.stdout.close()
+	s.stderr.close()
+	if s.process != nil {
+		s.process.Kill()
+	}
+}
+
+func (s *stream) resize(size protocol.Size) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil {
+		s.process.Resize(size)
+	}
+}
