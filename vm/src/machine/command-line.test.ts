@@ -1,0 +1,73 @@
+import { expect, test } from "vitest"
+import { commandLine, layerNode, type MachineDescription } from "./command-line.js"
+
+const clone: MachineDescription = {
+  accelerator: "tcg",
+  image: {
+    key: "k",
+    kernel: "/i/vmlinuz",
+    initramfs: "/i/initramfs",
+    base: "/i/base.raw",
+    blankDisk: "/i/blank.qcow2",
+    diskBytes: 1 << 30,
+  },
+  memoryMiB: 512,
+  memoryFile: "/t/memory",
+  memoryShared: false,
+  disk: [
+    { node: "blank", path: "/i/blank.qcow2" },
+    { node: "l1", path: "/l/l1.qcow2" },
+    { node: "l2", path: "/l/l2.qcow2" },
+  ],
+  incoming: true,
+}
+
+/** The values that follow each occurrence of an option. */
+function values(args: string[], option: string): string[] {
+  return args.flatMap((arg, at) => (arg === option ? [args[at + 1] ?? ""] : []))
+}
+
+function nodes(args: string[]) {
+  return values(args, "-blockdev").map((json) => JSON.parse(json) as Record<string, unknown>)
+}
+
+test("stacks the layers: each rests on the one below, and only the head can be written", () => {
+  const chain = nodes(commandLine(clone)).filter((node) => node["driver"] === "qcow2")
+  expect(chain.map((node) => [node["node-name"], node["backing"], node["read-only"]])).toEqual([
+    ["blank", null, true],
+    ["l1", "blank", true],
+    ["l2", "l1", false],
+  ])
+  expect(values(commandLine(clone), "-device")).toContain("virtio-blk-pci,drive=l2,id=vdb")
+})
+
+test("gives the base to the guest for reading only", () => {
+  expect(nodes(commandLine(clone)).find((node) => node["node-name"] === "base")).toMatchObject({ "read-only": true })
+})
+
+test("lets the machine start no programs and reach no network", () => {
+  const args = commandLine(clone)
+  expect(values(args, "-sandbox")).toEqual([
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+  ])
+  expect(args).toContain("-nodefaults")
+  expect(args.join(" ")).not.toMatch(/netdev|virtio-net/)
+})
+
+test("emulates any processor in bounded memory, and passes the host's own through", () => {
+  expect(values(commandLine(clone), "-accel")).toEqual(["tcg,tb-size=64"])
+  expect(values(commandLine(clone), "-cpu")).toEqual(["max"])
+  const fast = commandLine({ ...clone, accelerator: "kvm" })
+  expect([values(fast, "-accel"), values(fast, "-cpu")]).toEqual([["kvm"], ["host"]])
+})
+
+test("differs between a template in the making and its clones in nothing that the guest can see", () => {
+  const template = commandLine({ ...clone, memoryShared: true, incoming: false })
+  const shared = (args: string[]) => args.map((arg) => arg.replace('"share":true', '"share":false'))
+  expect(commandLine(clone)).toEqual([...shared(template), "-incoming", "defer", "-S"])
+})
+
+test("keeps file names with commas in one piece", () => {
+  const node = layerNode({ node: "l1", path: "/a,b/l1.qcow2" }, null, true)
+  expect(node).toMatchObject({ file: { filename: "/a,b/l1.qcow2" } })
+})
