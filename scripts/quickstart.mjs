@@ -88,7 +88,10 @@ async function runExample(url) {
 
 async function stop() {
   server.kill("SIGTERM")
-  const ended = await Promise.race([serverEnded.then(() => true), setTimeout(stopSeconds * 1000, false, { ref: false })])
+  const ended = await Promise.race([
+    serverEnded.then(() => true),
+    setTimeout(stopSeconds * 1000, false, { ref: false }),
+  ])
   if (!ended) server.kill("SIGKILL")
   await serverEnded
   rmSync(dataDirectory, { recursive: true, force: true })
