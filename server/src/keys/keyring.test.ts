@@ -1,9 +1,7 @@
-import { generateKeyPairSync } from "node:crypto"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sql } from "kysely"
-import { utils } from "ssh2"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { openDatabase, type Database } from "../store/database.js"
 import { KeyStore } from "../store/key-store.js"
@@ -80,7 +78,7 @@ describe("Keyring", () => {
 
     it("accepts it no longer once it is unset, and a new admin key takes its place", async () => {
       await keyring.adoptEnvironmentKey("secret")
-      await keyring.adoptEnvironmentKey(undefined)
+      await keyring.adoptEnvironmentKey("")
 
       expect(await keyring.authenticate("secret")).toBeUndefined()
       expect(await keyring.ensureAdminKey()).toMatchObject({ name: "admin", role: "admin" })
@@ -90,7 +88,7 @@ describe("Keyring", () => {
     it("leaves an admin key that it repeats as it is", async () => {
       const { key } = await keyring.create({ name: "mine", role: "admin" })
       await keyring.adoptEnvironmentKey(key)
-      await keyring.adoptEnvironmentKey(undefined)
+      await keyring.adoptEnvironmentKey("")
 
       expect(await keyring.authenticate(key)).toBeDefined()
     })
@@ -103,11 +101,10 @@ describe("Keyring", () => {
   })
 
   describe("with SSH keys", () => {
-    it.each(["ed25519", "ecdsa", "rsa"] as const)("knows for whom an %s key stands", async (type) => {
+    it.each(Object.entries(publicKeys))("knows for whom an %s key stands", async (_, publicKey) => {
       const { id } = await keyring.create({ name: "me", role: "user" })
-      const publicKey = `${newPublicKey(type)} me@laptop\n`
 
-      const added = await keyring.addSshKey({ keyId: id, publicKey })
+      const added = await keyring.addSshKey({ keyId: id, publicKey: `${publicKey}\n` })
 
       expect(added).toEqual({
         id: 1,
@@ -121,7 +118,7 @@ describe("Keyring", () => {
     it("forgets them with their API key, so that another can have them", async () => {
       const first = await keyring.create({ name: "one", role: "user" })
       const second = await keyring.create({ name: "two", role: "user" })
-      const publicKey = newPublicKey("ed25519")
+      const publicKey = publicKeys.ed25519
       await keyring.addSshKey({ keyId: first.id, publicKey })
       await expect(keyring.addSshKey({ keyId: second.id, publicKey })).rejects.toMatchObject({
         code: "already_exists",
@@ -138,8 +135,8 @@ describe("Keyring", () => {
       ["nothing", ""],
       ["no key", "hello"],
       ["a broken key", "ssh-ed25519 AAAA me"],
-      ["a private key", utils.generateKeyPairSync("ed25519").private],
-      ["a weak key", weakPublicKey()],
+      ["a private key", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE="],
+      ["a weak key", weakPublicKey],
     ])("refuses %s", async (_, publicKey) => {
       const { id } = await keyring.create({ name: "me", role: "user" })
 
@@ -150,11 +147,9 @@ describe("Keyring", () => {
     })
 
     it("refuses a key for nobody", async () => {
-      await expect(keyring.addSshKey({ keyId: 7, publicKey: newPublicKey("ed25519") })).rejects.toMatchObject(
-        {
-          code: "not_found",
-        },
-      )
+      await expect(keyring.addSshKey({ keyId: 7, publicKey: publicKeys.ed25519 })).rejects.toMatchObject({
+        code: "not_found",
+      })
     })
   })
 })
@@ -168,35 +163,21 @@ describe("openKeyring", () => {
     const { key } = await first.create({ name: "ci", role: "user" })
     const second = await openKeyring(directory)
     expect(await second.authenticate(key)).toBeDefined()
+    expect((await stat(directory)).mode & 0o777).toBe(0o700)
 
     await Promise.all([first.close(), second.close()])
     await rm(parent, { recursive: true })
   })
 })
 
-function newPublicKey(type: "ed25519" | "ecdsa" | "rsa"): string {
-  if (type === "ed25519") return utils.generateKeyPairSync("ed25519").public
-  if (type === "ecdsa") return utils.generateKeyPairSync("ecdsa", { bits: 256 }).public
-  return utils.generateKeyPairSync("rsa", { bits: 2_048 }).public
+const publicKeys = {
+  ed25519: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPI5luCdeQAS2bEuIzyUX4as1xxzWUP/1t3A/NXRr5j2 me@laptop",
+  ecdsa:
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBLo2QEvrg2xHwJOK8oe5btRXu+3H8ofORK5GfzzpEmFzxbdIz6h1Rd3+RTtHjs8w3gLkJ+cnp31OinQsOjWUcEM= me@laptop",
+  rsa: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDGe8gp+1hygMGaNL6r45JxgjA1EXxWXaFk5d7P1NiOc3cYmZ+NiByOXP3qHPT3IC7kBJ2nM4d7lwaQ/SjFqk5KkJ/8iy+a0Xv1JtQ/B9ZpKJ3/f2gSEEIgLCkYbSd23VeT1ZtdWNmgT2CorvRVTUWBLC8fzPlwEEZphmI0XSt5SQz5+pHHismRBNkbWinFWlKDQ+DssuBDdy9r+w8x91dAJe8+mDg7Bb0Pm1C3eaWWbcI52aUn+84KDo8tyl7kyK69/kfA5J78GYXfoZKSoWX+1h3UdjSndDJQdfoB1Abb5+7NJ42yvm4+ErXW1YDi8sm8ubkqhtHiMstTm7kQcL7f me@laptop",
 }
-
-function weakPublicKey(): string {
-  const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 1_024 })
-  const { n, e } = publicKey.export({ format: "jwk" })
-  const parts = [
-    Buffer.from("ssh-rsa"),
-    Buffer.from(e ?? "", "base64url"),
-    Buffer.concat([Buffer.of(0), Buffer.from(n ?? "", "base64url")]),
-  ]
-  const blob = Buffer.concat(parts.flatMap((part) => [lengthOf(part), part]))
-  return `ssh-rsa ${blob.toString("base64")}`
-}
-
-function lengthOf(part: Buffer): Buffer {
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(part.length)
-  return length
-}
+const weakPublicKey =
+  "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQDdOVgRs9s+dshNoBGdPG6OWcRmR2ZuK+zqPJ1lOrLLpgcuB4WipCTPqfOgCk04uazfygaVS1wARsKS6M7BEEelMbGzN7DM4T7SGxEpKQlDvYwIx1NEoSV884cVfY0AdTINGpGLAfeDuW/G/qNNhvJvFr4COmU9OweD0ec6c69oSQ== me@laptop"
 
 function blobOf(publicKey: string): Buffer {
   return Buffer.from(publicKey.split(" ")[1] ?? "", "base64")

@@ -97,15 +97,15 @@ export class Keyring {
 
   /**
    * Accepts the value of OPENSANDBOX_API_KEY as an admin key, and no longer one that it had before.
-   * `key` is undefined when the variable is not set.
+   * `key` is empty when the variable is not set.
    */
-  async adoptEnvironmentKey(key: string | undefined): Promise<void> {
-    const hash = key === undefined ? undefined : hashApiKey(key)
+  async adoptEnvironmentKey(key: string): Promise<void> {
+    const hash = key === "" ? undefined : hashApiKey(key)
     for (const row of await this.#store.listLive()) {
       const outdated = hash === undefined || !row.hash.equals(hash)
       if (row.name === environmentKeyName && outdated) await this.revoke(row.id)
     }
-    if (key === undefined || hash === undefined) return
+    if (hash === undefined) return
 
     const asEnvironmentKey = { role: "admin", name: environmentKeyName } as const
     const known = await this.#store.findByHash(hash)

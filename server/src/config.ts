@@ -1,0 +1,21 @@
+/** What a server is started with. */
+export interface ServerConfig {
+  /** The address to listen on. */
+  host: string
+  /** The TCP port; 0 stands for any free one. */
+  port: number
+  /** Where sandboxes, keys and the database are kept. Made if it is missing. */
+  dataDirectory: string
+  /** Where templates are kept, and what was found out about the host: all that can be made again. */
+  cacheDirectory: string
+  /** The image of new sandboxes; it is copied (linked, where possible) into the data directory. */
+  imageDirectory: string
+  /** The value of OPENSANDBOX_API_KEY, accepted as an admin key. */
+  apiKey?: string
+  /** One of pino's levels. Default `info`. */
+  logLevel?: string
+  /** How many sandboxes there may be at the same time. Default 100. */
+  maxSandboxes?: number
+  /** Bytes of each output stream of a command that its result carries. Default 8 MiB. */
+  maxOutputBytes?: number
+}

@@ -1,0 +1,305 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { Failure } from "../failure.js"
+import { createTestServer, type TestServer } from "../testing/test-server.js"
+
+let server: TestServer
+
+beforeEach(async () => {
+  server = await createTestServer()
+})
+afterEach(() => server.close())
+
+interface Sent {
+  key?: string
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+async function send(method: string, path: string, { key = server.keys.user, body, headers }: Sent = {}) {
+  const request = {
+    method,
+    headers: { ...(key !== "" && { "x-api-key": key }), ...headers },
+    ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  }
+  const response = await server.app.request(path, request, {})
+  return { status: response.status, headers: response.headers, body: (await response.json()) as unknown }
+}
+
+async function createBox(): Promise<void> {
+  await send("POST", "/vms", { body: { name: "box" } })
+}
+
+describe("the API", () => {
+  it("tells anyone that it is up", async () => {
+    const { status, body } = await send("GET", "/health", { key: "" })
+
+    expect({ status, body }).toEqual({
+      status: 200,
+      body: { status: "ok", timestamp: "2030-01-01T00:00:00.000Z" },
+    })
+  })
+
+  it("describes itself to anyone", async () => {
+    const { status, body } = await send("GET", "/openapi.json", { key: "" })
+
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ openapi: "3.1.0", paths: { "/vms/{name}/run": {} } })
+  })
+
+  it("creates, lists, shows, wipes, restores and destroys a sandbox", async () => {
+    expect(await send("POST", "/vms", { body: { name: "box" } })).toMatchObject({
+      status: 201,
+      body: { name: "box", agent_port: 1, accelerator: "tcg" },
+    })
+    expect(await send("GET", "/vms")).toMatchObject({ status: 200, body: { vms: [{ name: "box" }] } })
+    expect(await send("GET", "/vms/box")).toMatchObject({ status: 200, body: { name: "box" } })
+    expect(await send("GET", "/vms/box/snapshots")).toMatchObject({
+      body: { snapshots: [{ vm_name: "box", snapshot_name: "initial" }] },
+    })
+    expect(await send("GET", "/snapshots")).toMatchObject({ body: { snapshots: [{ vm_name: "box" }] } })
+    expect(await send("POST", "/vms/box/wipe")).toMatchObject({
+      status: 200,
+      body: { message: expect.stringContaining("box") as string },
+    })
+    expect(await send("POST", "/vms/box/snapshots/initial/restore")).toMatchObject({ status: 200 })
+    expect(await send("DELETE", "/vms/box")).toMatchObject({ status: 200 })
+    expect(await send("GET", "/vms")).toMatchObject({ body: { vms: [] } })
+  })
+
+  it("gives every answer a request id and no right to web pages", async () => {
+    const { headers } = await send("GET", "/vms", { headers: { origin: "https://example.com" } })
+
+    expect(headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
+    expect([...headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([])
+  })
+
+  it("lets an admin key make, list and revoke keys", async () => {
+    const admin = { key: server.keys.admin }
+    const made = await send("POST", "/keys", { ...admin, body: { name: "new" } })
+    expect(made).toMatchObject({ status: 201, body: { name: "new", role: "user" } })
+    const { id, key } = made.body as { id: number; key: string }
+
+    expect(await send("GET", "/vms", { key })).toMatchObject({ status: 200 })
+    const { body } = await send("GET", "/keys", admin)
+    expect(body).toMatchObject({ keys: [{}, {}, {}, { id, name: "new" }] })
+    expect(JSON.stringify(body)).not.toContain(key)
+
+    expect(await send("DELETE", `/keys/${id}`, admin)).toMatchObject({ status: 200 })
+    expect(await send("GET", "/vms", { key })).toMatchObject({ status: 401 })
+  })
+})
+
+describe("a run", () => {
+  beforeEach(createBox)
+
+  it("passes the command on, with 30 seconds unless the request says otherwise", async () => {
+    const usual = await send("POST", "/vms/box/run", { body: { command: "true" } })
+    const quick = await send("POST", "/vms/box/run", { body: { command: "true", timeout: 0.5 } })
+
+    expect(usual.body).toMatchObject({ stdout: '{"command":"true","timeoutSeconds":30}', snapshot: "cmd_1" })
+    expect(quick.body).toMatchObject({ stdout: '{"command":"true","timeoutSeconds":0.5}' })
+  })
+
+  it("tells where the time went", async () => {
+    const { headers } = await send("POST", "/vms/box/run", { body: { command: "true" } })
+
+    expect(headers.get("server-timing")).toBe("guest;dur=20.00, sync;dur=3.46, snapshot;dur=1.00")
+  })
+
+  it("that times out says what was printed so far", async () => {
+    const printed = { stdout: "so far", stderr: "" }
+    server.sandboxes.onRun = () => Promise.reject(new Failure("timeout", "The time was up.", printed))
+
+    expect(await send("POST", "/vms/box/run", { body: { command: "sleep 9" } })).toMatchObject({
+      status: 504,
+      body: { error: "The time was up.", code: "timeout", ...printed },
+    })
+  })
+
+  it("leaves neither its command nor a key in the log", async () => {
+    await send("POST", "/vms/box/run", { body: { command: "echo confidential" } })
+
+    expect(server.logged()).toContain('"path":"/vms/box/run"')
+    expect(server.logged()).not.toContain("confidential")
+    expect(server.logged()).not.toContain(server.keys.user.slice(12))
+  })
+
+  describe("as an event stream", () => {
+    const stream = () => {
+      const headers = { "x-api-key": server.keys.user, accept: "text/event-stream, application/json" }
+      const body = JSON.stringify({ command: "true" })
+      return server.app.request("/vms/box/run", { method: "POST", headers, body }, {})
+    }
+
+    it("ends with the result", async () => {
+      const response = await stream()
+
+      expect(response.headers.get("content-type")).toBe("text/event-stream")
+      expect(await response.text()).toMatch(/^: running\n\nevent: result\ndata: \{"stdout":.*\}\n\n$/)
+    })
+
+    it("ends with the error", async () => {
+      server.sandboxes.onRun = () => Promise.reject(new Failure("disk_full", "No room."))
+
+      expect(await (await stream()).text()).toBe(
+        ': running\n\nevent: error\ndata: {"error":"No room.","code":"disk_full"}\n\n',
+      )
+    })
+
+    it("shows that it is alive every 15 seconds", async () => {
+      vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] })
+      let finish: (failure: Failure) => void = () => undefined
+      server.sandboxes.onRun = () => new Promise((_, reject) => (finish = reject))
+      const response = await stream()
+      const text = response.text()
+      await vi.advanceTimersByTimeAsync(31_000)
+      finish(new Failure("timeout", "Late."))
+      vi.useRealTimers()
+
+      expect((await text).match(/: still running\n\n/g)).toHaveLength(2)
+    })
+
+    it("answers a bad request as ever", async () => {
+      const { status } = await send("POST", "/vms/nobody/run", {
+        body: { command: "" },
+        headers: { accept: "text/event-stream" },
+      })
+
+      expect(status).toBe(400)
+    })
+  })
+})
+
+describe("a refusal", () => {
+  beforeEach(createBox)
+
+  const run = (body: unknown) => ["POST", "/vms/box/run", body] as const
+
+  it.each([
+    ["a name with capitals", "name", "POST", "/vms", { name: "Box" }],
+    ["a name that ends in a hyphen", "name", "POST", "/vms", { name: "box-" }],
+    ["a name of 64 letters", "name", "POST", "/vms", { name: "a".repeat(64) }],
+    ["an empty name", "name", "POST", "/vms", { name: "" }],
+    ["a name that is a number", "name", "POST", "/vms", { name: 7 }],
+    ["no name", "name", "POST", "/vms", {}],
+    ["a field that nobody knows", "size", "POST", "/vms", { name: "new", size: 3 }],
+    ["a body that is no JSON", "body", "POST", "/vms", "name=box"],
+    ["no body", "body", "POST", "/vms", undefined],
+    ["a body that is no object", "body", "POST", "/vms", "[]"],
+    ["a bad name in the path", "name", "GET", "/vms/No%20Name", undefined],
+    ["broken escapes in the path", "name", "GET", "/vms/%E0%A4%A", undefined],
+    ["an empty command", "command", ...run({ command: "" })],
+    ["a blank command", "command", ...run({ command: " \n" })],
+    ["a command that is too long", "command", ...run({ command: "x".repeat(256 * 1024 + 1) })],
+    ["a timeout that is a word", "timeout", ...run({ command: "true", timeout: "30" })],
+    ["a timeout of 0", "timeout", ...run({ command: "true", timeout: 0 })],
+    ["a negative timeout", "timeout", ...run({ command: "true", timeout: -1 })],
+    ["a timeout above 24 hours", "timeout", ...run({ command: "true", timeout: 86_401 })],
+    ["a timeout that is null", "timeout", ...run({ command: "true", timeout: null })],
+    ["a timeout beyond numbers", "timeout", ...run('{"command":"true","timeout":1e999}')],
+    ["a long snapshot name", "snapshot", "POST", `/vms/box/snapshots/${"s".repeat(129)}/restore`, undefined],
+  ])("of %s names the field", async (_, field, method, path, body) => {
+    expect(await send(method, path, { body })).toMatchObject({
+      status: 400,
+      body: { code: "invalid_request", field, error: expect.stringMatching(/^Invalid request: /) as string },
+    })
+  })
+
+  it("of a body above 1 MiB comes from what is announced, or from what arrives", async () => {
+    const body = JSON.stringify({ command: "x".repeat(1024 * 1024) })
+    const answer = { status: 413, body: { code: "too_large", field: "body" } }
+
+    expect(await send("POST", "/vms/box/run", { body })).toMatchObject(answer)
+    const headers = { "content-length": String(body.length) }
+    expect(await send("POST", "/vms/box/run", { body: "{}", headers })).toMatchObject(answer)
+  })
+
+  it.each([
+    ["sandbox", "GET", "/vms/nobody"],
+    ["snapshot", "POST", "/vms/box/snapshots/cmd_9/restore"],
+    ["path", "GET", "/nowhere"],
+    ["method", "PUT", "/vms"],
+  ])("of an unknown %s is not_found", async (_, method, path) => {
+    expect(await send(method, path)).toMatchObject({ status: 404, body: { code: "not_found" } })
+  })
+
+  it("of a name that is taken is already_exists, whoever has it", async () => {
+    const body = { name: "box" }
+    const answer = { status: 409, body: { code: "already_exists" } }
+
+    expect(await send("POST", "/vms", { body })).toMatchObject(answer)
+    expect(await send("POST", "/vms", { body, key: server.keys.other })).toMatchObject(answer)
+  })
+
+  it("of another key's sandbox is not_found", async () => {
+    for (const key of [server.keys.other, server.keys.admin]) {
+      expect(await send("GET", "/vms/box", { key })).toMatchObject({ status: 404 })
+      expect(await send("GET", "/snapshots", { key })).toMatchObject({ body: { snapshots: [] } })
+      expect(await send("DELETE", "/vms/box", { key })).toMatchObject({ status: 404 })
+    }
+  })
+
+  it.each([
+    ["no key", ""],
+    ["a wrong key", "ws_wrong"],
+  ])("of %s is unauthorized, before anything else is looked at", async (_, key) => {
+    for (const [method, path] of [
+      ["GET", "/vms"],
+      ["POST", "/vms"],
+      ["GET", "/vms/nobody"],
+      ["POST", "/keys"],
+    ] as const) {
+      expect(await send(method, path, { key })).toMatchObject({ status: 401, body: { code: "unauthorized" } })
+    }
+  })
+
+  it("of an admin's route to a user key is forbidden", async () => {
+    expect(await send("POST", "/keys", { body: { name: "mine" } })).toMatchObject({
+      status: 403,
+      body: { code: "forbidden" },
+    })
+  })
+
+  it("that nobody foresaw is logged in full and told in brief", async () => {
+    server.sandboxes.onRun = () => Promise.reject(new Error("qemu: /var/lib/secret is gone"))
+    const { status, headers, body } = await send("POST", "/vms/box/run", { body: { command: "true" } })
+
+    const requestId = headers.get("x-request-id")
+    expect({ status, body }).toEqual({
+      status: 500,
+      body: {
+        code: "internal",
+        error: `The server made a mistake; its log says more under request id ${requestId}.`,
+      },
+    })
+    expect(server.logged()).toContain("/var/lib/secret")
+    expect(server.logged()).toContain(requestId)
+  })
+})
+
+describe("where only one sandbox may be spoken to", () => {
+  const only = (path: string, key = server.keys.user) =>
+    server.app.request(path, { headers: { "x-api-key": key } }, { onlySandbox: "box" })
+
+  beforeEach(async () => {
+    await createBox()
+    await send("POST", "/vms", { body: { name: "other" } })
+  })
+
+  it.each(["/health", "/openapi.json", "/vms/box", "/vms/box/snapshots"])("%s is there", async (path) => {
+    expect((await only(path)).status).toBe(200)
+  })
+
+  it.each(["/vms", "/snapshots", "/keys", "/vms/other", "/vms/other/snapshots", "/vms/box/../other"])(
+    "%s is not",
+    async (path) => {
+      expect((await only(path)).status).toBe(404)
+      expect((await only(path, server.keys.admin)).status).toBe(404)
+    },
+  )
+
+  it("needs the same key", async () => {
+    expect((await only("/vms/box", server.keys.other)).status).toBe(404)
+    expect((await only("/vms/box", "")).status).toBe(401)
+  })
+})

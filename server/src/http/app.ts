@@ -1,0 +1,106 @@
+import { randomUUID } from "node:crypto"
+import { Hono, type Context } from "hono"
+import { type Route, type RouteName, routes } from "opensandbox/contract"
+import type { Logger } from "pino"
+import type { Clock } from "../clock.js"
+import { Failure } from "../failure.js"
+import type { Keyring } from "../keys/keyring.js"
+import type { SandboxService } from "../sandboxes/sandbox-service.js"
+import { authenticate } from "./authentication.js"
+import { readJson } from "./body.js"
+import type { AnyHandler } from "./call.js"
+import { errorAnswer } from "./errors.js"
+import { acceptsEventStream, eventStream } from "./event-stream.js"
+import { createHandlers } from "./handlers.js"
+import type { InFlight } from "./in-flight.js"
+import { validated } from "./validation.js"
+
+export interface AppParts {
+  service: () => SandboxService
+  keyring: Keyring
+  inFlight: InFlight
+  log: Logger
+  now: Clock
+}
+
+export interface AppEnvironment {
+  Bindings: {
+    /** Set where only this sandbox may be spoken to: nothing else is found there. */
+    onlySandbox?: string
+  }
+  Variables: { requestId: string }
+}
+
+export type App = Hono<AppEnvironment>
+type AppContext = Context<AppEnvironment>
+
+/** The HTTP API: every route of the contract, taken from admission to answer in one place. */
+export function createApp({ service, keyring, inFlight, log, now }: AppParts): App {
+  const app: App = new Hono()
+  const handlers = createHandlers(service, keyring, now)
+
+  app.use(async (context, next) => {
+    const startedAt = performance.now()
+    const requestId = randomUUID()
+    context.set("requestId", requestId)
+    await next()
+    context.header("x-request-id", requestId)
+    // A connection that stays open would hold up the end of the server.
+    if (inFlight.stopping) context.header("connection", "close")
+    const { method, path } = context.req
+    const ms = Math.round(performance.now() - startedAt)
+    log.info({ requestId, method, path, status: context.res.status, ms }, "request")
+  })
+  for (const name of Object.keys(routes) as RouteName[]) {
+    const route: Route = routes[name]
+    app.on(route.method, route.path, (context) => answer(context, route, handlers[name] as AnyHandler))
+  }
+  app.notFound((context) => refuse(context, nothingHere(context)))
+  app.onError((error, context) => refuse(context, error))
+  return app
+
+  async function answer(context: AppContext, route: Route, handler: AnyHandler): Promise<Response> {
+    const { onlySandbox } = context.env
+    if (onlySandbox !== undefined && route.auth !== "none" && context.req.param("name") !== onlySandbox) {
+      throw nothingHere(context)
+    }
+    const principal = await authenticate(keyring, route.auth, context.req.header("x-api-key"))
+    const params = route.params && validated(route.params, context.req.param())
+    const body = route.body && validated(route.body, await readJson(context.req.raw))
+    let timings: Record<string, number> = {}
+    const reportTimings = (reported: Record<string, number>) => {
+      timings = reported
+    }
+    const result = inFlight.run(() => handler({ principal, params, body, reportTimings }))
+    if (route.eventStream === true && acceptsEventStream(context.req.raw)) {
+      return eventStream(
+        result.then(
+          (data) => ({ name: "result", data }),
+          (error: unknown) => ({ name: "error", data: errorBody(context, error) }),
+        ),
+      )
+    }
+    const data = (await result) as object
+    if (Object.keys(timings).length > 0) context.header("server-timing", serverTiming(timings))
+    return context.json(data, route.status)
+  }
+
+  function refuse(context: AppContext, error: unknown): Response {
+    const { status, body } = errorAnswer(error, log, context.get("requestId"))
+    return context.json(body, status)
+  }
+
+  function errorBody(context: AppContext, error: unknown) {
+    return errorAnswer(error, log, context.get("requestId")).body
+  }
+}
+
+function nothingHere(context: AppContext): Failure {
+  return new Failure("not_found", `There is nothing at ${context.req.method} ${context.req.path}.`)
+}
+
+function serverTiming(timings: Record<string, number>): string {
+  return Object.entries(timings)
+    .map(([name, ms]) => `${name};dur=${ms.toFixed(2)}`)
+    .join(", ")
+}

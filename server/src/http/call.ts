@@ -1,0 +1,26 @@
+import type { RouteAnswer, RouteBody, RouteName, RouteParams, routes } from "opensandbox/contract"
+import type { Principal } from "../keys/principal.js"
+
+/** A request that is known to be allowed and valid. */
+export interface Call<Name extends RouteName> {
+  principal: (typeof routes)[Name]["auth"] extends "none" ? undefined : Principal
+  params: RouteParams<Name>
+  body: RouteBody<Name>
+  /** Tells the caller where the time went, in milliseconds. */
+  reportTimings: (timings: Record<string, number>) => void
+}
+
+export type Handler<Name extends RouteName> = (
+  call: Call<Name>,
+) => RouteAnswer<Name> | Promise<RouteAnswer<Name>>
+
+/** One handler for every route of the contract. */
+export type Handlers = { [Name in RouteName]: Handler<Name> }
+
+/** A handler of any route, for the one place that calls them all. */
+export type AnyHandler = (call: {
+  principal: Principal | undefined
+  params: unknown
+  body: unknown
+  reportTimings: (timings: Record<string, number>) => void
+}) => unknown

@@ -1,0 +1,87 @@
+import type { ServerConfig } from "./config.js"
+import { Failure } from "./failure.js"
+import { createApp } from "./http/app.js"
+import { HttpServer } from "./http/http-server.js"
+import { InFlight } from "./http/in-flight.js"
+import { Keyring } from "./keys/keyring.js"
+import { createLog } from "./log.js"
+import { SandboxPorts } from "./ports/sandbox-ports.js"
+import { openSandboxes, type OpenSandboxes } from "./sandboxes/open-sandboxes.js"
+import { hostKey } from "./ssh/host-key.js"
+import { databasePath, makeDataDirectory } from "./store/data-directory.js"
+import { DataDirectoryLock } from "./store/data-directory-lock.js"
+import { openDatabase } from "./store/database.js"
+import { KeyStore } from "./store/key-store.js"
+import { Teardown } from "./teardown.js"
+
+/** How long requests under way may go on once the server stops, in milliseconds. */
+const patienceMs = 3_000
+
+/** A server that answers. */
+export interface RunningServer {
+  /** Where it listens, as in `http://127.0.0.1:4000`. */
+  url: string
+  /** The admin key, when this start made one. It is shown nowhere else. */
+  adminKey?: string
+  /** What runs the guests' instructions; `tcg` isolates less and is for development. */
+  accelerator: OpenSandboxes["accelerator"]
+  /** Answers what is under way, `unavailable` if it takes too long, and frees everything. */
+  close(): Promise<void>
+}
+
+/** Starts the server; fulfilled when it answers. @throws when another server has the data directory or the address. */
+export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const teardown = new Teardown()
+  try {
+    return await start(config, teardown)
+  } catch (error) {
+    await teardown.run()
+    throw error
+  }
+}
+
+async function start(config: ServerConfig, teardown: Teardown): Promise<RunningServer> {
+  const log = createLog(config.logLevel ?? "info")
+  const now = Date.now
+  await makeDataDirectory(config.dataDirectory)
+  const lock = DataDirectoryLock.acquire(config.dataDirectory)
+  teardown.add(() => {
+    lock.release()
+  })
+  const database = await openDatabase(databasePath(config.dataDirectory))
+  teardown.add(() => database.destroy())
+
+  const keyring = new Keyring(new KeyStore(database), now)
+  await keyring.adoptEnvironmentKey(config.apiKey ?? "")
+
+  // Sandboxes open their ports as they come up, so requests may arrive before all of them are there.
+  let sandboxes: OpenSandboxes | undefined
+  const service = () => {
+    if (sandboxes === undefined)
+      throw new Failure("unavailable", "The server is starting; try again in a moment.")
+    return sandboxes.service
+  }
+  const inFlight = new InFlight()
+  const app = createApp({ service, keyring, inFlight, log, now })
+  const key = await hostKey(config.dataDirectory)
+  const ports = new SandboxPorts(app, { hostKey: key, keyring, service, log })
+  teardown.add(() => ports.closeAll())
+  sandboxes = await openSandboxes({ database, ports, config, log })
+  const { accelerator, close } = sandboxes
+  teardown.add(close)
+
+  const http = await HttpServer.listen((request) => app.fetch(request, {}), config)
+  teardown.add(() => Promise.all([http.close(), ports.closeAll(), inFlight.stop(patienceMs)]))
+  // Not before all else went well: a key that nobody was shown would be of no use.
+  const adminKey = await keyring.ensureAdminKey()
+  return {
+    url: urlOf(config.host, http.port),
+    ...(adminKey && { adminKey: adminKey.key }),
+    accelerator,
+    close: () => teardown.run(),
+  }
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,47 @@
+import { pino } from "pino"
+import { createApp, type App } from "../http/app.js"
+import { InFlight } from "../http/in-flight.js"
+import { Keyring } from "../keys/keyring.js"
+import { openDatabase } from "../store/database.js"
+import { KeyStore } from "../store/key-store.js"
+import { FakeSandboxes } from "./fake-sandboxes.js"
+
+/** The HTTP API over fake sandboxes, with a key of each kind. */
+export interface TestServer {
+  app: App
+  sandboxes: FakeSandboxes
+  keyring: Keyring
+  inFlight: InFlight
+  /** What was logged at level info and above, as one text. */
+  logged: () => string
+  keys: { admin: string; user: string; other: string }
+  /** The id of the user key, and so the owner of its sandboxes. */
+  userId: number
+  close: () => Promise<void>
+}
+
+export const frozenNow = Date.UTC(2030, 0, 1)
+
+export async function createTestServer(): Promise<TestServer> {
+  const database = await openDatabase(":memory:")
+  const now = () => frozenNow
+  const keyring = new Keyring(new KeyStore(database), now)
+  const lines: string[] = []
+  const log = pino({ level: "info" }, { write: (line) => void lines.push(line) })
+  const sandboxes = new FakeSandboxes()
+  const inFlight = new InFlight()
+  const app = createApp({ service: () => sandboxes, keyring, inFlight, log, now })
+  const admin = await keyring.create({ name: "admin", role: "admin" })
+  const user = await keyring.create({ name: "user", role: "user" })
+  const other = await keyring.create({ name: "other", role: "user" })
+  return {
+    app,
+    sandboxes,
+    keyring,
+    inFlight,
+    logged: () => lines.join(""),
+    keys: { admin: admin.key, user: user.key, other: other.key },
+    userId: user.id,
+    close: () => database.destroy(),
+  }
+}
