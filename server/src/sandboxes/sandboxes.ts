@@ -1,5 +1,6 @@
 import { newLayerId, type Image } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
+import type { OpenPorts, SandboxPorts } from "../ports/sandbox-ports.js"
 import type { SnapshotRow } from "../store/tables.js"
 import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
 import { recover } from "./recovery.js"
@@ -16,27 +17,12 @@ import type {
 } from "./sandbox-service.js"
 import { asFailure } from "./storage-failure.js"
 
-/** The two ports on the host's loopback at which each sandbox can be reached by itself. */
-export interface PortOpener {
-  /** @param sandbox With the ports that it had before, which are taken again when they are free. */
-  open(sandbox: {
-    id: number
-    name: string
-    ownerId: number
-    agentPort: number | null
-    sshPort: number | null
-  }): Promise<Ports>
-  close(id: number): Promise<void>
-}
-
-interface Ports {
-  agentPort: number
-  sshPort: number
-}
+/** Opens the two ports on the host's loopback at which each sandbox can be reached by itself. */
+export type PortOpener = Pick<SandboxPorts, "open" | "close">
 
 interface Entry {
   readonly sandbox: Sandbox
-  readonly ports: Ports
+  readonly ports: OpenPorts
 }
 
 /** All sandboxes of this server. Names are unique over all owners, as host names are. */

@@ -1,0 +1,50 @@
+import { join } from "node:path"
+import { ImageShelf, MachineRoom, type Accelerator } from "@opensandbox/vm"
+import type { Logger } from "pino"
+import type { ServerConfig } from "../config.js"
+import type { Database } from "../store/database.js"
+import type { SandboxService } from "./sandbox-service.js"
+import { SandboxStore } from "./sandbox-store.js"
+import { Sandboxes, type PortOpener } from "./sandboxes.js"
+
+/** Memory of each machine. */
+const memoryMiB = 512
+
+/** How many sandboxes there may be unless the configuration says otherwise. */
+const defaultMaxSandboxes = 100
+
+/** Kept of each output stream of a command unless the configuration says otherwise: 8 MiB. */
+const defaultMaxOutputBytes = 8 * 1024 * 1024
+
+/** The sandboxes of a running server. */
+export interface OpenSandboxes {
+  readonly service: SandboxService
+  /** What runs the guests' instructions. */
+  readonly accelerator: Accelerator
+  /** Ends all machines in order. */
+  close(): Promise<void>
+}
+
+/**
+ * Makes machines possible (image, accelerator, template) and opens the sandboxes of the data directory.
+ *
+ * @throws Error that says what to do when there is no image or QEMU, or the guest does not boot.
+ */
+export async function openSandboxes(parts: {
+  database: Database
+  ports: PortOpener
+  config: ServerConfig
+  log: Logger
+}): Promise<OpenSandboxes> {
+  const { config, log } = parts
+  const { dataDirectory, cacheDirectory } = config
+  const images = new ImageShelf(join(dataDirectory, "images"))
+  const image = await images.add(config.imageDirectory)
+  const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB })
+  log.info({ image: image.key, ...room.choice }, "machines can start")
+  const store = new SandboxStore(parts.database)
+  const maxOutputBytes = config.maxOutputBytes ?? defaultMaxOutputBytes
+  const means = { store, room, images, dataDirectory, log, maxOutputBytes }
+  const sandboxes = await Sandboxes.open(means, parts.ports, image, config.maxSandboxes ?? defaultMaxSandboxes)
+  return { service: sandboxes, accelerator: room.choice.accelerator, close: () => sandboxes.close() }
+}
