@@ -1,0 +1,193 @@
+import type { Socket } from "node:net"
+import type { z } from "zod"
+import { DeadlineError, within } from "../deadline.js"
+import { connectWhenReady } from "../unix-socket.js"
+import { AgentError, AgentGoneError, ProtocolError } from "./errors.js"
+import { CommandStream, type ExecRequest, type Execution, type OutputHandlers } from "./execution.js"
+import { encodeFrame, FrameDecoder, limits, type Frame, type FrameType } from "./frame.js"
+import { greet, type Greeting } from "./handshake.js"
+import { pong, setupDone, syncDone, wipeDone, type Request, type SetupRequest } from "./messages.js"
+import { Answer, type Stream } from "./stream.js"
+
+export { AgentError, AgentGoneError } from "./errors.js"
+export type { ExecRequest, ExecResult, Execution } from "./execution.js"
+export type { SetupRequest } from "./messages.js"
+export type { OutputHandler } from "./output-channel.js"
+
+/** Bytes that may wait for a guest that does not read. */
+const longestQueue = 32 * 1024 * 1024
+
+/** A session with the agent of one machine. The guest is not trusted: one that breaks the protocol is hung up on. */
+export class AgentConnection {
+  /** What the agent said of itself. `ready` means that the machine was set up before. */
+  readonly welcome: { readonly agentVersion: string; readonly ready: boolean; readonly bootId: string }
+  /** Resolves when the connection is gone, whatever the reason. */
+  readonly closed: Promise<void>
+
+  readonly #socket: Socket
+  readonly #decoder = new FrameDecoder()
+  readonly #streams = new Map<number, Stream>()
+  #lastStream = 0
+  #welcomesDue: number
+  #gone: AgentGoneError | undefined
+
+  private constructor(socket: Socket, greeting: Greeting) {
+    const { agentVersion, ready, bootId } = greeting.welcome
+    this.welcome = { agentVersion, ready, bootId }
+    this.#socket = socket
+    this.#welcomesDue = greeting.welcomesDue
+    this.closed = new Promise((resolve) => {
+      socket.once("close", () => {
+        this.#hangUp("the agent's connection closed")
+        resolve()
+      })
+    })
+    socket.on("error", (error) => {
+      this.#hangUp(error.message)
+    })
+    socket.on("data", (bytes) => {
+      this.#receiveAll(bytes)
+    })
+    this.#receiveAll(greeting.rest)
+    socket.resume()
+  }
+
+  /**
+   * Connects to the agent's socket, which may not be there yet, and begins a session. What earlier sessions left
+   * running in the foreground is killed.
+   *
+   * @throws DeadlineError when the agent did not answer in time.
+   * @throws AgentGoneError when the connection closed before it answered.
+   * @throws AgentError with code `protocol_mismatch`.
+   */
+  static async connect(socketPath: string, options: { deadlineMs: number }): Promise<AgentConnection> {
+    const end = performance.now() + options.deadlineMs
+    const socket = await connectWhenReady(socketPath, options.deadlineMs)
+    const late = AbortSignal.timeout(Math.max(1, Math.ceil(end - performance.now())))
+    try {
+      return new AgentConnection(socket, await greet(socket, late))
+    } catch (error) {
+      socket.on("error", () => undefined).destroy()
+      if (late.aborted) throw new DeadlineError(`the agent did not answer within ${options.deadlineMs} ms`)
+      throw error
+    }
+  }
+
+  /** @throws DeadlineError when no answer came in time, AgentGoneError; so do the other requests. */
+  async ping(deadlineMs: number): Promise<void> {
+    await this.#ask({ op: "ping" }, pong, deadlineMs)
+  }
+
+  /**
+   * Mounts the machine's disk and gives the machine its identity.
+   *
+   * @throws AgentError with code `already_set_up` or `setup_failed`.
+   */
+  async setup(request: SetupRequest, deadlineMs: number): Promise<{ mountMicroseconds: number }> {
+    const { mountUs } = await this.#ask({ op: "setup", ...request }, setupDone, deadlineMs)
+    return { mountMicroseconds: mountUs }
+  }
+
+  /** Runs a command, without a deadline: cancel it. Errors are those of the execution's result. */
+  exec(request: ExecRequest, handlers: OutputHandlers): Execution {
+    const id = this.#nextStream()
+    const command = new CommandStream((type, payload) => {
+      this.#send(type, id, payload)
+    }, handlers)
+    const { stdin = request.pty !== undefined, sync = false, ...rest } = request
+    this.#open(id, { op: "exec", ...rest, stdin, sync }, command)
+    return command
+  }
+
+  /** @throws AgentError with code `sync_failed` or `not_set_up`. */
+  async sync(deadlineMs: number): Promise<void> {
+    await this.#ask({ op: "sync" }, syncDone, deadlineMs)
+  }
+
+  /**
+   * Empties the workspace.
+   *
+   * @throws AgentError with code `wipe_incomplete` or `not_set_up`.
+   */
+  async wipe(deadlineMs: number): Promise<void> {
+    await this.#ask({ op: "wipe" }, wipeDone, deadlineMs)
+  }
+
+  /** Hangs up. The agent notices when the next session begins. */
+  close(): void {
+    this.#hangUp("the connection to the agent was closed here")
+  }
+
+  async #ask<Done>(request: Request, done: z.ZodType<Done>, deadlineMs: number): Promise<Done> {
+    const answer = new Answer(done)
+    this.#open(this.#nextStream(), request, answer)
+    return within(deadlineMs, `the agent's answer to ${request.op}`, answer.promise)
+  }
+
+  #nextStream(): number {
+    return ++this.#lastStream
+  }
+
+  #open(id: number, request: Request, stream: Stream): void {
+    const payload = Buffer.from(JSON.stringify(request))
+    if (this.#gone !== undefined) {
+      stream.fail(this.#gone)
+    } else if (payload.length > limits.request) {
+      stream.fail(new AgentError("bad_request", `the request is longer than ${limits.request} bytes`))
+    } else if (this.#streams.size >= limits.streams) {
+      stream.fail(new AgentError("too_many_streams", `${limits.streams} requests are not answered yet`))
+    } else {
+      this.#streams.set(id, stream)
+      this.#send("REQUEST", id, payload)
+    }
+  }
+
+  #send(type: FrameType, stream: number, payload?: Uint8Array): void {
+    if (this.#gone !== undefined) return
+    this.#socket.write(encodeFrame(type, stream, payload))
+    if (this.#socket.writableLength > longestQueue) this.#hangUp("the guest does not read what it is sent")
+  }
+
+  #receiveAll(bytes: Uint8Array): void {
+    try {
+      for (const frame of this.#decoder.push(bytes)) {
+        if (this.#gone !== undefined) return
+        this.#receive(frame)
+      }
+    } catch (error) {
+      this.#hangUp(`the guest broke the protocol: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+
+  #receive(frame: Frame): void {
+    if (frame.type === "WELCOME" && this.#welcomesDue > 0) {
+      this.#welcomesDue--
+      return
+    }
+    const stream = this.#streams.get(frame.stream)
+    if (stream === undefined)
+      throw new ProtocolError(`a ${frame.type} frame on stream ${frame.stream}, which is not open`)
+    if (frame.type !== "RESPONSE") {
+      stream.receive(frame)
+      return
+    }
+    stream.respond(parseJson(frame.payload))
+    this.#streams.delete(frame.stream)
+  }
+
+  #hangUp(reason: string): void {
+    if (this.#gone !== undefined) return
+    this.#gone = new AgentGoneError(reason)
+    this.#socket.destroy()
+    for (const stream of this.#streams.values()) stream.fail(this.#gone)
+    this.#streams.clear()
+  }
+}
+
+function parseJson(payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(payload).toString("utf8"))
+  } catch {
+    throw new ProtocolError("a response that is no JSON")
+  }
+}

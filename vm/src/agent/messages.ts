@@ -1,0 +1,79 @@
+import { z } from "zod"
+
+const count = z.int().min(0)
+const hex32 = z.string().regex(/^[0-9a-f]{32}$/)
+const terminalSide = z.int().min(0).max(65535)
+
+export const hello = z.strictObject({ nonce: hex32, protocol: z.int() })
+
+export const welcome = z.strictObject({
+  nonce: hex32,
+  protocol: z.int(),
+  agentVersion: z.string().max(64),
+  ready: z.boolean(),
+  bootId: z.string().max(64),
+})
+
+export const ping = z.strictObject({ op: z.literal("ping") })
+
+export const setup = z.strictObject({
+  op: z.literal("setup"),
+  device: z.string().regex(/^\/dev\/[a-z0-9]{1,32}$/),
+  hostname: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
+  machineId: hex32,
+  unixTimeMs: count.max(253402300799999),
+  /** 32 to 512 bytes in base64. */
+  entropy: z.string().min(44).max(684),
+})
+
+export const exec = z.strictObject({
+  op: z.literal("exec"),
+  command: z.string().min(1).optional(),
+  cwd: z.string().min(1).optional(),
+  env: z.record(z.string(), z.string()).optional(),
+  pty: z
+    .strictObject({
+      cols: terminalSide,
+      rows: terminalSide,
+      term: z.string().regex(/^[A-Za-z0-9+._-]{1,64}$/),
+    })
+    .optional(),
+  stdin: z.boolean(),
+  sync: z.boolean(),
+})
+
+export const sync = z.strictObject({ op: z.literal("sync") })
+
+export const wipe = z.strictObject({ op: z.literal("wipe") })
+
+export const pong = z.strictObject({ ok: z.literal(true), uptimeMs: count })
+
+export const setupDone = z.strictObject({ ok: z.literal(true), mountUs: count })
+
+export const execDone = z.strictObject({
+  ok: z.literal(true),
+  exitCode: z.int().min(0).max(255).nullable(),
+  signal: z
+    .string()
+    .regex(/^SIG[A-Z0-9]{1,8}$/)
+    .nullable(),
+  guestUs: count,
+  syncUs: count,
+})
+
+export const syncDone = z.strictObject({ ok: z.literal(true), syncUs: count })
+
+export const wipeDone = z.strictObject({ ok: z.literal(true) })
+
+export const failure = z.strictObject({
+  ok: z.literal(false),
+  code: z.string().regex(/^[a-z_]{1,64}$/),
+  message: z.string().max(1024),
+})
+
+export type Request = z.infer<typeof ping | typeof setup | typeof exec | typeof sync | typeof wipe>
+
+/** What makes a clone a machine of its own, and where its disk is. */
+export type SetupRequest = Omit<z.infer<typeof setup>, "op">
+
+export type ExecDone = z.infer<typeof execDone>
