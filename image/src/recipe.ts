@@ -14,8 +14,6 @@ export const packages = [
   "iproute2",
   "jq",
   "libc6-dev",
-  // Resolves a sandbox's own name, which sudo asks for, without a name server.
-  "libnss-myhostname",
   "make",
   "nodejs",
   "npm",
