@@ -1,0 +1,69 @@
+import type { Sandbox } from "opensandbox"
+import type { Benchmark } from "../benchmark.js"
+import { expectSuccess } from "../expect-success.js"
+import type { Measurement } from "../measurement.js"
+import { repeat } from "../repetition.js"
+import { type ServerTimings, withServerTimings } from "../server-timing.js"
+
+interface Run {
+  /** From the SDK's call to its answer, in milliseconds. */
+  readonly total: number
+  /** The command itself, as the guest saw it, in milliseconds. */
+  readonly guest: number
+  readonly sync: number
+  /** The host's part of the snapshot, in milliseconds. */
+  readonly snapshot: number
+}
+
+export const run: Benchmark = {
+  title: "a command and its snapshot",
+  measure: async ({ client }) => {
+    const { sandbox } = expectSuccess(await client.create("run"))
+    const idle = await runs(sandbox, () => "true")
+    const writing = await runs(sandbox, (repetition) => `echo ${repetition} > file`)
+    expectSuccess(await sandbox.destroy())
+    return [...measurements('run("true")', idle), ...measurements('run("echo N > file")', writing)]
+  },
+}
+
+/** Each starts as soon as the one before it has answered: the hardest case for what is made ready in between. */
+function runs(sandbox: Sandbox, command: (repetition: number) => string): Promise<Run[]> {
+  return repeat({ warmUp: 10, count: 60 }, async (repetition) => {
+    const start = performance.now()
+    const [result, timings] = await withServerTimings(() => sandbox.run(command(repetition)))
+    const total = performance.now() - start
+    expectSuccess(result)
+    return {
+      total,
+      guest: milliseconds(timings, "guest"),
+      sync: milliseconds(timings, "sync"),
+      snapshot: milliseconds(timings, "snapshot"),
+    }
+  })
+}
+
+function milliseconds(timings: ServerTimings, name: string): number {
+  const value = timings.get(name)
+  if (value === undefined) throw new Error(`the server's answer does not say how long "${name}" took`)
+  return value
+}
+
+function measurements(command: string, runs: Run[]): Measurement[] {
+  return [
+    { what: `${command}, whole`, unit: "ms", values: runs.map(({ total }) => total) },
+    { what: "- in the guest", unit: "ms", values: runs.map(({ guest }) => guest) },
+    {
+      what: "- added to that",
+      unit: "ms",
+      values: runs.map(({ total, guest }) => total - guest),
+      target: 12,
+    },
+    { what: "- of it the guest's sync", unit: "ms", values: runs.map(({ sync }) => sync) },
+    {
+      what: "- of it the host's part of the snapshot",
+      unit: "ms",
+      values: runs.map(({ snapshot }) => snapshot),
+      target: 2.5,
+    },
+  ]
+}
