@@ -1,0 +1,80 @@
+import type { RunningServer, ServerConfig } from "@opensandbox/server"
+import type { Command } from "commander"
+import type { Context } from "../context.js"
+import { examples } from "../examples.js"
+import { exitCodes } from "../exit-codes.js"
+import { dataDirectoryOption, hostOption, portOption } from "../options.js"
+
+interface ServeOptions {
+  host: string
+  port: number
+  dataDir: string
+}
+
+export function addServe(program: Command, context: Context): void {
+  program
+    .command("serve")
+    .description("run the server until SIGINT or SIGTERM")
+    .addOption(hostOption())
+    .addOption(portOption())
+    .addOption(dataDirectoryOption())
+    .addHelpText(
+      "after",
+      "\nOPENSANDBOX_API_KEY, if set, is accepted as the admin key; otherwise the first start makes one and prints it.\n" +
+        examples("opensandbox serve", "opensandbox serve --port 4100 --data-dir ./data"),
+    )
+    .action((options: ServeOptions) => serve(context, options))
+}
+
+async function serve(context: Context, options: ServeOptions): Promise<void> {
+  const stopped = stopSignal(context)
+  const server = await (await context.loadServer()).startServer(await serverConfig(options))
+  announce(context, server)
+  await stopped
+  await server.close()
+}
+
+async function serverConfig(options: ServeOptions): Promise<ServerConfig> {
+  const { currentImage, defaultCacheDirectory } = await import("@opensandbox/image")
+  const cacheDirectory = defaultCacheDirectory()
+  const imageDirectory = await currentImage(cacheDirectory)
+  if (imageDirectory === undefined) {
+    throw new Error(
+      `There is no image in ${cacheDirectory}: run "npm run setup" in the repository to build one.`,
+    )
+  }
+  const apiKey = process.env["OPENSANDBOX_API_KEY"]
+  return {
+    host: options.host,
+    port: options.port,
+    dataDirectory: options.dataDir,
+    cacheDirectory,
+    imageDirectory,
+    ...(apiKey !== undefined && apiKey !== "" && { apiKey }),
+  }
+}
+
+/** Resolves at the first signal. A second one, when closing takes too long for the user, ends the process at once. */
+function stopSignal(context: Context): Promise<void> {
+  return new Promise((resolve) => {
+    let signals = 0
+    context.onStopSignal(() => {
+      signals += 1
+      if (signals === 1) resolve()
+      else context.exitNow(exitCodes.failed)
+    })
+  })
+}
+
+function announce(context: Context, { url, adminKey, accelerator }: RunningServer): void {
+  if (adminKey !== undefined) {
+    context.stdout(`Admin key, shown only this once: ${adminKey}\n`)
+  }
+  if (accelerator === "tcg") {
+    context.stderr(
+      "Warning: the guests run under software emulation (tcg). It is slow and gives no isolation guarantee: use it for " +
+        'development only. "opensandbox doctor" says why.\n',
+    )
+  }
+  context.stdout(`OpenSandbox is ready on ${url} (${accelerator})\n`)
+}
