@@ -1,5 +1,5 @@
 import { createHash, createPublicKey } from "node:crypto"
-import { type ParsedKey, utils } from "ssh2"
+import ssh2, { type ParsedKey } from "ssh2"
 import { Failure } from "../failure.js"
 
 export interface SshPublicKey {
@@ -39,7 +39,7 @@ export function sshFingerprint(blob: Buffer): string {
 }
 
 function parseKey(line: string): ParsedKey {
-  const parsed = utils.parseKey(line.trim())
+  const parsed = ssh2.utils.parseKey(line.trim())
   if (parsed instanceof Error) {
     throw refusal('This is no OpenSSH public key: expected one line such as "ssh-ed25519 AAAA… me@laptop".')
   }

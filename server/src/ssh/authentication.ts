@@ -1,4 +1,4 @@
-import { type AuthContext, type PublicKeyAuthContext, utils } from "ssh2"
+import ssh2, { type AuthContext, type PublicKeyAuthContext } from "ssh2"
 import type { Keyring } from "../keys/keyring.js"
 import type { Principal } from "../keys/principal.js"
 
@@ -21,7 +21,7 @@ function isSound({ key, signature, blob, hashAlgo }: PublicKeyAuthContext): bool
   // An RSA signature without a named hash is one over SHA-1.
   if (key.algo === "ssh-rsa" && hashAlgo === undefined) return false
   if (signature === undefined) return true
-  const parsed = utils.parseKey(`${key.algo} ${key.data.toString("base64")}`)
+  const parsed = ssh2.utils.parseKey(`${key.algo} ${key.data.toString("base64")}`)
   if (parsed instanceof Error || blob === undefined) return false
   return parsed.verify(blob, signature, hashAlgo)
 }

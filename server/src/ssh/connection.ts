@@ -1,5 +1,5 @@
 import type { Socket } from "node:net"
-import { type Algorithms, type AuthContext, type Connection, Server, type Session } from "ssh2"
+import ssh2, { type Algorithms, type AuthContext, type Connection, type Session } from "ssh2"
 import type { Logger } from "pino"
 import { Failure } from "../failure.js"
 import type { Keyring } from "../keys/keyring.js"
@@ -62,7 +62,7 @@ export class SshConnection {
       clearTimeout(this.#loginTimer)
     })
     // A server of its own for each connection: that is how ssh2 tells which client belongs to which socket.
-    const server = new Server({ hostKeys: [parts.hostKey], algorithms: algorithms }, (client) => {
+    const server = new ssh2.Server({ hostKeys: [parts.hostKey], algorithms: algorithms }, (client) => {
       this.#serve(client)
     })
     server.injectSocket(socket)

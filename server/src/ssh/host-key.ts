@@ -1,6 +1,6 @@
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { utils } from "ssh2"
+import ssh2 from "ssh2"
 import { generateEd25519KeyPair } from "./ed25519-key-pair.js"
 
 /**
@@ -11,7 +11,7 @@ export async function hostKey(dataDirectory: string): Promise<string> {
   const path = join(dataDirectory, "ssh_host_key")
   const kept = await readIfPresent(path)
   if (kept === undefined) return makeHostKey(path)
-  if (utils.parseKey(kept) instanceof Error) {
+  if (ssh2.utils.parseKey(kept) instanceof Error) {
     throw new Error(`${path} holds no SSH private key. Restore it, or delete it to have a new one made.`)
   }
   return kept
