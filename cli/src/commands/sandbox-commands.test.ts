@@ -1,0 +1,216 @@
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { Client } from "opensandbox"
+import { afterEach, beforeEach, expect, test } from "vitest"
+import { runCli } from "../testing/run-cli.js"
+
+interface Answer {
+  status?: number
+  body: unknown
+}
+
+/** The server's answers, by method and path; and the bodies that it was sent. */
+let answers: Record<string, Answer>
+let bodies: unknown[]
+let url: string
+
+const server = createServer((request, response) => {
+  let text = ""
+  request.on("data", (chunk: Buffer) => (text += chunk.toString()))
+  request.on("end", () => {
+    if (text !== "") bodies.push(JSON.parse(text))
+    const answer = answers[`${request.method ?? ""} ${request.url ?? ""}`]
+    response.writeHead(answer?.status ?? (answer === undefined ? 404 : 200), {
+      "content-type": "application/json",
+    })
+    response.end(JSON.stringify(answer?.body ?? { error: "There is no such sandbox", code: "not_found" }))
+  })
+})
+
+beforeEach(async () => {
+  answers = {}
+  bodies = []
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+
+afterEach(async () => {
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+})
+
+const cli = (...args: string[]) => runCli(args, { connect: () => new Client("ws_k", url) })
+
+const vm = {
+  id: 1,
+  name: "box",
+  status: "running",
+  agent_port: 40001,
+  ssh_port: 40002,
+  agentHealthy: true,
+  accelerator: "tcg",
+  created_at: "2026-01-02T03:04:05.678Z",
+}
+
+const ran = {
+  stdout: "out",
+  stderr: "err",
+  exitCode: 0,
+  snapshot: "cmd_1",
+  stdoutTruncated: false,
+  stderrTruncated: false,
+}
+
+test("create makes a sandbox", async () => {
+  answers["POST /vms"] = { status: 201, body: vm }
+  expect(await cli("create", "box")).toEqual({ exitCode: 0, stdout: "Created box\n", stderr: "" })
+  expect(bodies).toEqual([{ name: "box" }])
+  expect(JSON.parse((await cli("create", "box", "--json")).stdout)).toEqual({
+    success: true,
+    sandbox: { name: "box" },
+  })
+})
+
+test("ls shows a table without borders, or JSON", async () => {
+  answers["GET /vms"] = { body: { vms: [vm] } }
+  expect((await cli("ls")).stdout).toBe(
+    "NAME  STATUS   AGENT    SSH PORT  CREATED\n" +
+      "box   running  healthy  40002     2026-01-02T03:04:05.678Z\n",
+  )
+  expect(JSON.parse((await cli("ls", "--json")).stdout)).toEqual({ success: true, vms: [vm] })
+})
+
+test("snapshots shows commands in a form that does nothing to the terminal", async () => {
+  const snapshot = {
+    id: 2,
+    vm_name: "box",
+    snapshot_name: "cmd_1",
+    command: "a\n\u001b[2Jb",
+    created_at: "now",
+  }
+  answers["GET /vms/box/snapshots"] = { body: { snapshots: [snapshot] } }
+  expect((await cli("snapshots", "box")).stdout).toBe(
+    "SNAPSHOT  CREATED  COMMAND\n" + "cmd_1     now      a\\n\\u{1b}[2Jb\n",
+  )
+})
+
+test("restore, wipe and rm say what the server says", async () => {
+  answers["POST /vms/box/snapshots/initial/restore"] = { body: { message: "restored" } }
+  answers["POST /vms/box/wipe"] = { body: { message: "wiped" } }
+  answers["DELETE /vms/box"] = { body: { message: "destroyed" } }
+  expect((await cli("restore", "box", "initial")).stdout).toBe("restored\n")
+  expect((await cli("wipe", "box")).stdout).toBe("wiped\n")
+  expect((await cli("rm", "box")).stdout).toBe("destroyed\n")
+})
+
+test("info says that software emulation does not isolate", async () => {
+  answers["GET /vms/box"] = { body: vm }
+  expect((await cli("info", "box")).stdout).toContain("accelerator  tcg (no isolation guarantee)\n")
+})
+
+test("run passes the streams and the exit code on", async () => {
+  answers["POST /vms/box/run"] = { body: { ...ran, exitCode: 7 } }
+  expect(await cli("run", "box", "exit 7")).toEqual({ exitCode: 7, stdout: "out", stderr: "err" })
+})
+
+test.each([
+  [["run", "box", "echo", "hi", "--json", "-x"], { command: "echo hi --json -x", timeout: 30 }],
+  [["run", "box", "--timeout", "5", "ls", "-la"], { command: "ls -la", timeout: 5 }],
+  [["run", "--timeout", "5", "box", "ls | wc"], { command: "ls | wc", timeout: 5 }],
+  [
+    ["run", "box", "--timeout=0.5", "--", "-odd", "--timeout", "9"],
+    { command: "-odd --timeout 9", timeout: 0.5 },
+  ],
+])("%j leaves the command's own options to the command", async (args, body) => {
+  answers["POST /vms/box/run"] = { body: ran }
+  await cli(...args)
+  expect(bodies).toEqual([body])
+})
+
+test("run --json prints the whole result, and exits with the command's code", async () => {
+  answers["POST /vms/box/run"] = { body: { ...ran, exitCode: 7 } }
+  const { exitCode, stdout } = await cli("run", "box", "--json", "exit 7")
+  expect(JSON.parse(stdout)).toEqual({ success: true, ...ran, exitCode: 7 })
+  expect(exitCode).toBe(7)
+})
+
+test("run says when output was cut", async () => {
+  answers["POST /vms/box/run"] = { body: { ...ran, stdoutTruncated: true } }
+  expect((await cli("run", "box", "yes")).stderr).toContain("cut")
+})
+
+test("run exits with 125 when the command did not run to its end, and shows what it printed", async () => {
+  const body = { error: "Killed after 1 s", code: "timeout", stdout: "half", stderr: "" }
+  answers["POST /vms/box/run"] = { status: 504, body }
+  const { exitCode, stdout, stderr } = await cli("run", "box", "--timeout", "1", "sleep 9")
+  expect([exitCode, stdout]).toEqual([125, "half"])
+  expect(stderr).toMatch(/Killed after 1 s \(timeout\)\n.*--timeout/)
+})
+
+test.each([["0"], ["-1"], ["soon"], [""], ["86401"], ["Infinity"]])(
+  "run refuses the timeout %j",
+  async (timeout) => {
+    const { exitCode, stderr } = await cli("run", "box", `--timeout=${timeout}`, "true")
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain("at most 86400")
+    expect(bodies).toEqual([])
+  },
+)
+
+test.each([["run", "box"], ["run", "box", "--json"], ["run"]])(
+  "a run without a command is a wrong usage (%j)",
+  async (...args) => {
+    expect((await cli(...args)).exitCode).toBe(2)
+    expect(bodies).toEqual([])
+  },
+)
+
+test("a failure goes to stderr with its code and what to do; exit code 1", async () => {
+  const { exitCode, stdout, stderr } = await cli("info", "none")
+  expect([exitCode, stdout]).toEqual([1, ""])
+  expect(stderr).toMatch(/^opensandbox: There is no such sandbox \(not_found\)\n.*opensandbox ls/)
+})
+
+test("a failure is one JSON document with --json", async () => {
+  const { exitCode, stdout, stderr } = await cli("info", "none", "--json")
+  expect([exitCode, stderr]).toEqual([1, ""])
+  expect(JSON.parse(stdout)).toMatchObject({ success: false, code: "not_found" })
+})
+
+test("without a server a command says how to start one", async () => {
+  const { exitCode, stderr } = await runCli(["create", "box"])
+  expect(exitCode).toBe(1)
+  expect(stderr).toMatch(/opensandbox serve.*\(unavailable\)/)
+})
+
+test("wrong usage exits with 2, on stderr, and as JSON too when asked for", async () => {
+  const { stderr, ...rest } = await cli("dance")
+  expect(rest).toEqual({ exitCode: 2, stdout: "" })
+  expect(stderr).toContain("unknown command")
+  const asJson = await cli("info", "--json")
+  expect(asJson.exitCode).toBe(2)
+  expect(JSON.parse(asJson.stdout)).toMatchObject({ success: false, code: "invalid_request" })
+})
+
+test.each([
+  [[]],
+  [["serve"]],
+  [["keys"]],
+  [["keys", "create"]],
+  [["keys", "list"]],
+  [["keys", "revoke"]],
+  [["keys", "add-ssh"]],
+  [["create"]],
+  [["ls"]],
+  [["run"]],
+  [["snapshots"]],
+  [["restore"]],
+  [["info"]],
+  [["wipe"]],
+  [["rm"]],
+  [["doctor"]],
+])("%j has a help text, with exit code 0", async (command) => {
+  const { exitCode, stdout } = await cli(...command, "--help")
+  expect(exitCode).toBe(0)
+  expect(stdout).toContain(`Usage: ${["opensandbox", ...command].join(" ")}`)
+})

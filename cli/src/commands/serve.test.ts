@@ -1,0 +1,151 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import type { RunningServer, ServerConfig } from "@opensandbox/server"
+import { afterEach, beforeEach, expect, test, vi } from "vitest"
+import { runCli } from "../testing/run-cli.js"
+
+let cache: string
+
+beforeEach(async () => {
+  cache = await mkdtemp(join(tmpdir(), "opensandbox-serve-"))
+  await mkdir(join(cache, "images", "abc"), { recursive: true })
+  await writeFile(join(cache, "images", "current"), "abc\n")
+  await writeFile(join(cache, "images", "abc", "image.json"), "{}")
+  vi.stubEnv("OPENSANDBOX_CACHE_DIR", cache)
+  for (const name of ["API_KEY", "HOST", "PORT", "DATA_DIR"]) vi.stubEnv(`OPENSANDBOX_${name}`, undefined)
+})
+
+afterEach(async () => {
+  vi.unstubAllEnvs()
+  await rm(cache, { recursive: true })
+})
+
+/** Runs `serve` with a server that is stopped by as many signals as soon as it runs. */
+async function serve(args: string[], options: { server?: Partial<RunningServer>; signals?: number } = {}) {
+  const configs: ServerConfig[] = []
+  const exits: number[] = []
+  let closed = 0
+  let signal = (): void => undefined
+  const result = await runCli(["serve", ...args], {
+    onStopSignal: (listener) => {
+      signal = listener
+    },
+    exitNow: (code) => exits.push(code),
+    loadServer: () =>
+      Promise.resolve({
+        startServer: (config) => {
+          configs.push(config)
+          for (let sent = 0; sent < (options.signals ?? 1); sent += 1) signal()
+          return Promise.resolve({
+            url: "http://127.0.0.1:4000",
+            accelerator: "kvm",
+            close: () => {
+              closed += 1
+              return Promise.resolve()
+            },
+            ...options.server,
+          })
+        },
+        openKeyring: () => Promise.reject(new Error("not in this test")),
+      }),
+  })
+  return { ...result, configs, exits, closed }
+}
+
+test("serve prints one ready line, and closes and exits with 0 at a signal", async () => {
+  const { exitCode, stdout, stderr, closed, exits } = await serve([])
+  expect({ exitCode, stdout, stderr, closed, exits }).toEqual({
+    exitCode: 0,
+    stdout: "OpenSandbox is ready on http://127.0.0.1:4000 (kvm)\n",
+    stderr: "",
+    closed: 1,
+    exits: [],
+  })
+})
+
+test("a second signal ends the process at once with 1", async () => {
+  expect((await serve([], { signals: 2 })).exits).toEqual([1])
+})
+
+test("serve prints a new admin key before the ready line", async () => {
+  const { stdout } = await serve([], { server: { adminKey: "ws_new" } })
+  expect(stdout.split("\n")).toEqual([
+    expect.stringContaining("ws_new"),
+    expect.stringContaining("OpenSandbox is ready on "),
+    "",
+  ])
+})
+
+test("serve warns of software emulation", async () => {
+  const { stderr } = await serve([], { server: { accelerator: "tcg" } })
+  expect(stderr).toMatch(/software emulation.*no isolation guarantee.*development only/)
+})
+
+test("options go before environment variables, and these before the defaults", async () => {
+  vi.stubEnv("OPENSANDBOX_PORT", "4001")
+  vi.stubEnv("OPENSANDBOX_HOST", "::1")
+  vi.stubEnv("OPENSANDBOX_DATA_DIR", "elsewhere")
+  vi.stubEnv("OPENSANDBOX_API_KEY", "ws_env")
+  const { configs } = await serve(["--port", "4100"])
+  expect(configs).toEqual([
+    {
+      host: "::1",
+      port: 4100,
+      dataDirectory: resolve("elsewhere"),
+      cacheDirectory: cache,
+      imageDirectory: join(cache, "images", "abc"),
+      apiKey: "ws_env",
+    },
+  ])
+})
+
+test("the defaults are loopback, port 4000 and the user's data directory", async () => {
+  vi.stubEnv("XDG_DATA_HOME", "/home/user/data")
+  const { configs } = await serve([])
+  expect(configs).toMatchObject([
+    { host: "127.0.0.1", port: 4000, dataDirectory: "/home/user/data/opensandbox" },
+  ])
+  expect(configs[0]).not.toHaveProperty("apiKey")
+})
+
+test.each([
+  ["--port=65536"],
+  ["--port=4e3"],
+  ["--port=-1"],
+  ["--port="],
+  ["--host="],
+  ["--data-dir="],
+  ["extra"],
+])("%s is a wrong usage: exit code 2, and nothing is started", async (argument) => {
+  const { exitCode, stderr, configs } = await serve([argument])
+  expect(exitCode).toBe(2)
+  expect(stderr).not.toBe("")
+  expect(configs).toEqual([])
+})
+
+test("an invalid port in the environment is a wrong usage, too", async () => {
+  vi.stubEnv("OPENSANDBOX_PORT", "http")
+  expect(await serve([])).toMatchObject({ exitCode: 2, configs: [] })
+})
+
+test("without an image serve says how to build one", async () => {
+  await rm(join(cache, "images", "current"))
+  const { exitCode, stderr } = await serve([])
+  expect(exitCode).toBe(1)
+  expect(stderr).toContain("npm run setup")
+})
+
+test("a server that cannot start is an error with its words and exit code 1", async () => {
+  const { exitCode, stderr } = await runCli(["serve"], {
+    loadServer: () =>
+      Promise.resolve({
+        startServer: () => Promise.reject(new Error("another server uses this data directory")),
+        openKeyring: () => Promise.reject(new Error("not in this test")),
+      }),
+  })
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 1,
+    stderr: "opensandbox: another server uses this data directory\n",
+  })
+})

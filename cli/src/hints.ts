@@ -1,0 +1,15 @@
+import type { ErrorCode } from "opensandbox"
+
+/** What to do about a failure whose text does not say it. */
+export const hints: Partial<Record<ErrorCode, string>> = {
+  unauthorized:
+    'Set OPENSANDBOX_API_KEY to a valid key. On the server\'s machine, "opensandbox keys create" makes one.',
+  not_found: '"opensandbox ls" lists your sandboxes, "opensandbox snapshots NAME" the snapshots of one.',
+  already_exists:
+    '"opensandbox ls" lists the names that are yours; choose another, or remove one with "opensandbox rm".',
+  busy: "Try again when the sandbox is done with what it is doing.",
+  limit_reached: 'Remove a sandbox that is not needed any more with "opensandbox rm NAME".',
+  timeout: 'A longer time can be set with "opensandbox run NAME --timeout SECONDS COMMAND".',
+  disk_full: "Make room on the server's disk. Earlier snapshots are unharmed.",
+  internal: "The server's log says more.",
+}

@@ -1,0 +1,42 @@
+import { homedir } from "node:os"
+import { join, resolve } from "node:path"
+import { InvalidArgumentError, Option } from "commander"
+
+/** Where a server keeps everything, unless told otherwise. */
+const defaultDataDirectory = () =>
+  join(process.env["XDG_DATA_HOME"] ?? join(homedir(), ".local", "share"), "opensandbox")
+
+export const dataDirectoryOption = () =>
+  new Option("--data-dir <directory>", "where the server keeps its sandboxes and keys")
+    .env("OPENSANDBOX_DATA_DIR")
+    .argParser((directory: string) => resolve(notEmpty(directory)))
+    .default(defaultDataDirectory())
+
+export const hostOption = () =>
+  new Option("--host <address>", "the address to listen on")
+    .env("OPENSANDBOX_HOST")
+    .argParser(notEmpty)
+    .default("127.0.0.1")
+
+export const portOption = () =>
+  new Option("--port <number>", "the port to listen on, 0 for any that is free")
+    .env("OPENSANDBOX_PORT")
+    .argParser(parsePort)
+    .default(4000)
+
+function parsePort(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
+    throw new InvalidArgumentError("A port is a whole number from 0 to 65535.")
+  }
+  return Number(text)
+}
+
+function notEmpty(text: string): string {
+  if (text.trim() === "") throw new InvalidArgumentError("It must not be empty.")
+  return text
+}
+
+export function parseKeyId(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError("A key's id is a whole number.")
+  return Number(text)
+}
