@@ -1,7 +1,13 @@
 import type { ErrorCode } from "opensandbox"
 
-/** What to do about a failure whose text does not say it. */
-export const hints: Partial<Record<ErrorCode, string>> = {
+/** What to do about a failure, by its code. */
+export type Hints = Partial<Record<ErrorCode, string>>
+
+export const keyHints: Hints = {
+  not_found: '"opensandbox keys list" lists the keys.',
+}
+
+export const sandboxHints: Hints = {
   unauthorized:
     'Set OPENSANDBOX_API_KEY to a valid key. On the server\'s machine, "opensandbox keys create" makes one.',
   not_found: '"opensandbox ls" lists your sandboxes, "opensandbox snapshots NAME" the snapshots of one.',

@@ -1,5 +1,7 @@
+import type { Failure } from "opensandbox"
 import { conclude, type JsonOption } from "./conclude.js"
 import type { Context } from "./context.js"
+import { keyHints } from "./hints.js"
 import type { Keyring, KeyringFailure } from "./server-package.js"
 
 export interface KeyOptions extends JsonOption {
@@ -19,7 +21,8 @@ export async function withKeyring<Result extends object>(
     conclude(context, options, { ...result, success: true as const }, show)
   } catch (error) {
     if (!isKeyringFailure(error)) throw error
-    conclude(context, options, { success: false, error: error.message, code: error.code }, () => "")
+    const failure: Failure = { success: false, error: error.message, code: error.code }
+    conclude(context, options, failure, () => "", keyHints)
   } finally {
     await keyring.close()
   }

@@ -28,7 +28,7 @@ const port = z.int().min(1).max(65_535)
 
 const createdAt = z.iso.datetime().describe("When it was created, ISO 8601 in UTC.")
 
-export const sandboxName = z
+const sandboxName = z
   .string({ error: nameRule })
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, { error: nameRule })
   .describe("The sandbox's name: a DNS label of 1 to 63 lower-case letters, digits and hyphens.")

@@ -82,7 +82,9 @@ test("keys revoke says what it did, and what it could not", async () => {
   expect(await keys("revoke", "2")).toMatchObject({ exitCode: 0, stdout: "Revoked key 2\n" })
   const missing = await keys("revoke", "9")
   expect(missing.exitCode).toBe(1)
-  expect(missing.stderr).toContain("There is no key 9 (not_found)")
+  expect(missing.stderr).toBe(
+    'opensandbox: There is no key 9 (not_found)\n"opensandbox keys list" lists the keys.\n',
+  )
   expect(JSON.parse((await keys("revoke", "9", "--json")).stdout)).toMatchObject({ code: "not_found" })
   expect(calls.filter((call) => call === "closed")).toHaveLength(3)
 })

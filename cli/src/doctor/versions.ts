@@ -1,5 +1,5 @@
 /** The first `major.minor` in a text; undefined when there is none. */
-export function versionIn(text: string): { major: number; minor: number } | undefined {
+function versionIn(text: string): { major: number; minor: number } | undefined {
   const [, major, minor] = /(\d+)\.(\d+)/.exec(text) ?? []
   return major === undefined || minor === undefined
     ? undefined
