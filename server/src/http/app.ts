@@ -45,8 +45,9 @@ export function createApp({ service, keyring, inFlight, log, now }: AppParts): A
     context.set("requestId", requestId)
     await next()
     context.header("x-request-id", requestId)
-    // A connection that stays open would hold up the end of the server.
-    if (inFlight.stopping) context.header("connection", "close")
+    // One that stays open would hold up the end of the server, and one with the rest of a large body still in it is
+    // of no use for another request.
+    if (inFlight.stopping || context.res.status === 413) context.header("connection", "close")
     const { method, path } = context.req
     const ms = Math.round(performance.now() - startedAt)
     log.info({ requestId, method, path, status: context.res.status, ms }, "request")
