@@ -19,8 +19,10 @@ const (
 	// MaxData bounds the payload of a frame that carries a command's input or output: with its header it
 	// fits in the 32 KiB that virtio-serial writes in one piece.
 	MaxData = 32*1024 - HeaderSize
-	// MaxControl bounds the JSON of a request or a response.
-	MaxControl = 1 << 20
+	// MaxRequest bounds the JSON of a request.
+	MaxRequest = 1 << 20
+	// MaxResponse bounds the JSON of a response.
+	MaxResponse = 32*1024 - HeaderSize
 	// MaxGreeting bounds the JSON of a hello or a welcome.
 	MaxGreeting = 1024
 	// Window is how many bytes each channel of a stream may be ahead of the credit granted to it.
@@ -74,8 +76,8 @@ type rule struct {
 var rules = map[Type]rule{
 	TypeHello:    {"HELLO", 2, MaxGreeting, false},
 	TypeWelcome:  {"WELCOME", 2, MaxGreeting, false},
-	TypeRequest:  {"REQUEST", 2, MaxControl, true},
-	TypeResponse: {"RESPONSE", 2, MaxControl, true},
+	TypeRequest:  {"REQUEST", 2, MaxRequest, true},
+	TypeResponse: {"RESPONSE", 2, MaxResponse, true},
 	TypeStdin:    {"STDIN", 1, MaxData, true},
 	TypeStdinEOF: {"STDIN_EOF", 0, 0, true},
 	TypeStdout:   {"STDOUT", 1, MaxData, true},

@@ -8,10 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"opensandbox/agent/internal/linux"
 )
@@ -133,35 +131,6 @@ func openEntry(directory int, name string, flags int) (int, error) {
 	return syscall.Openat(directory, name, flags, 0)
 }
 
-func unprotectEntry(directory int, name string) {
-	var info syscall.Stat_t
-	path := fmt.Sprintf("/proc/self/fd/%d/%s", directory, name)
-	if syscall.Lstat(path, &info) != nil {
-		return
-	}
-	// To open a device or a pipe may have effects.
-	if kind := info.Mode & syscall.S_IFMT; kind != syscall.S_IFREG && kind != syscall.S_IFDIR {
-		return
-	}
-	if fd, err := openEntry(directory, name, 0); err == nil {
-		unprotect(fd)
-		syscall.Close(fd)
-	}
-}
-
-// unprotect takes away the attributes immutable and append-only, which stop even root.
-func unprotect(fd int) {
-	const (
-		getFlags, setFlags = 0x80086601, 0x40086602
-		protection         = 0x10 | 0x20
-	)
-	flags := int32(0)
-	if linux.IoctlPointer(fd, getFlags, unsafe.Pointer(&flags)) == nil && flags&protection != 0 {
-		flags &^= protection
-		linux.IoctlPointer(fd, setFlags, unsafe.Pointer(&flags))
-	}
-}
-
 // At most so many names are held at one time.
 const batch = 1024
 
@@ -201,47 +170,4 @@ func makeDirectory(path string) error {
 		}
 	}
 	return os.Mkdir(path, 0o755)
-}
-
-// detachMounts unmounts everything at and below the path, the last mounted first.
-func detachMounts(path string) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return
-	}
-	points := mountPoints(string(table), path)
-	for i := len(points) - 1; i >= 0; i-- {
-		syscall.Unmount(points[i], syscall.MNT_DETACH|linux.UmountNofollow)
-	}
-}
-
-// mountPoints finds the mount points at and below the path in the text of a mountinfo file.
-func mountPoints(table, path string) []string {
-	var points []string
-	for _, line := range strings.Split(table, "\n") {
-		fields := strings.Fields(line)
-		if len(fields) < 5 {
-			continue
-		}
-		if point := unescape(fields[4]); point == path || strings.HasPrefix(point, path+"/") {
-			points = append(points, point)
-		}
-	}
-	return points
-}
-
-// unescape undoes the kernel's way to write blanks and backslashes: three octal digits.
-func unescape(text string) string {
-	var plain strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+3 < len(text) {
-			if code, err := strconv.ParseUint(text[i+1:i+4], 8, 8); err == nil {
-				plain.WriteByte(byte(code))
-				i += 3
-				continue
-			}
-		}
-		plain.WriteByte(text[i])
-	}
-	return plain.String()
 }
