@@ -1,4 +1,5 @@
-import { CommandError } from "./command.js"
+import { statfs } from "node:fs/promises"
+import { scratchDirectory, type CommandError } from "./command.js"
 
 /** An image cannot be built here; the message says why and what to do about it. */
 export class BuildError extends Error {
@@ -15,13 +16,30 @@ interface Explanation {
   advice: (place: BuildPlace) => string
 }
 
+/** Bytes that a build takes for a while in the cache, and in the directory for temporary files. */
+const cacheBytes = 3e9
+const scratchBytes = 2e9
+
+function roomAdvice(cacheDirectory: string): string {
+  return (
+    `The disk is full. Building takes ${cacheBytes / 1e9} GB in ${cacheDirectory} (OPENSANDBOX_CACHE_DIR sets ` +
+    `another place) and ${scratchBytes / 1e9} GB in ${scratchDirectory()} (TMPDIR sets another).`
+  )
+}
+
+/** Fails before anything is fetched where the build would not fit. */
+export async function requireRoom(cacheDirectory: string): Promise<void> {
+  const [cache, scratch] = await Promise.all([freeBytes(cacheDirectory), freeBytes(scratchDirectory())])
+  if (cache < cacheBytes || scratch < scratchBytes) throw new BuildError(roomAdvice(cacheDirectory))
+}
+
+async function freeBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory)
+  return bavail * bsize
+}
+
 const explanations: Explanation[] = [
-  {
-    sign: /No space left on device/,
-    advice: ({ cacheDirectory }) =>
-      `The disk is full. Building takes 3 GB in ${cacheDirectory} (OPENSANDBOX_CACHE_DIR sets another place) ` +
-      `and 2 GB in ${process.env["TMPDIR"] ?? "/var/tmp"} (TMPDIR sets another).`,
-  },
+  { sign: /No space left on device/, advice: ({ cacheDirectory }) => roomAdvice(cacheDirectory) },
   {
     sign: /not root and no subuid|\/etc\/sub[ug]id|newuidmap|newgidmap|failed to find.*sub[ug]id/i,
     advice: ({ user }) =>

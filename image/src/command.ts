@@ -19,10 +19,15 @@ export interface CommandOptions {
   input?: string
 }
 
-/** mke2fs and its kin live where an ordinary user's PATH does not lead; /tmp may be a small part of the memory. */
+/** Where programs put large temporary files: not in /tmp, which may be a small part of the memory. */
+export function scratchDirectory(): string {
+  return process.env["TMPDIR"] ?? "/var/tmp"
+}
+
+/** mke2fs and its kin live where an ordinary user's PATH does not lead. */
 function environment(): NodeJS.ProcessEnv {
-  const { PATH = "", TMPDIR = "/var/tmp" } = process.env
-  return { PATH: `${PATH}:/usr/sbin:/sbin`, TMPDIR, LC_ALL: "C.UTF-8" }
+  const { PATH = "" } = process.env
+  return { PATH: `${PATH}:/usr/sbin:/sbin`, TMPDIR: scratchDirectory(), LC_ALL: "C.UTF-8" }
 }
 
 /**

@@ -4,7 +4,7 @@ import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import { fileURLToPath } from "node:url"
-import { suiteIsMissing } from "./build-error.js"
+import { requireRoom, suiteIsMissing } from "./build-error.js"
 import { exists, once } from "./cache.js"
 import { CommandError, runCommand, runOwningFiles, runsAsRoot } from "./command.js"
 import { findMirror } from "./debian-mirror.js"
@@ -32,6 +32,7 @@ export async function prepareSystem(cacheDirectory: string, step: Step): Promise
   for (const key of keys.values()) {
     if (await exists(join(parent, key))) return readSystem(join(parent, key))
   }
+  await requireRoom(cacheDirectory)
   // Fails at once where an ordinary user may not do what the build needs.
   await runOwningFiles("true", [], { minutes: 1 })
   const mirror = await findMirror()
