@@ -35,7 +35,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   try {
     return await start(config, teardown)
   } catch (error) {
-    await teardown.run()
+    // What went wrong first is what the caller needs to hear.
+    await teardown.run().catch(() => undefined)
     throw error
   }
 }
@@ -55,7 +56,7 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   await keyring.adoptEnvironmentKey(config.apiKey ?? "")
 
   // Sandboxes open their ports as they come up, so requests may arrive before all of them are there.
-  let sandboxes: OpenSandboxes | undefined
+  let sandboxes: OpenSandboxes | undefined = undefined
   const service = () => {
     if (sandboxes === undefined)
       throw new Failure("unavailable", "The server is starting; try again in a moment.")
@@ -66,9 +67,9 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   const key = await hostKey(config.dataDirectory)
   const ports = new SandboxPorts(app, { hostKey: key, keyring, service, log })
   teardown.add(() => ports.closeAll())
-  sandboxes = await openSandboxes({ database, ports, config, log })
-  const { accelerator, close } = sandboxes
-  teardown.add(close)
+  const opened = await openSandboxes({ database, ports, config, log })
+  teardown.add(() => opened.close())
+  sandboxes = opened
 
   const http = await HttpServer.listen((request) => app.fetch(request, {}), config)
   teardown.add(() => Promise.all([http.close(), ports.closeAll(), inFlight.stop(patienceMs)]))
@@ -77,7 +78,7 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   return {
     url: urlOf(config.host, http.port),
     ...(adminKey && { adminKey: adminKey.key }),
-    accelerator,
+    accelerator: opened.accelerator,
     close: () => teardown.run(),
   }
 }

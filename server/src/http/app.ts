@@ -15,7 +15,7 @@ import { createHandlers } from "./handlers.js"
 import type { InFlight } from "./in-flight.js"
 import { validated } from "./validation.js"
 
-export interface AppParts {
+interface AppParts {
   service: () => SandboxService
   keyring: Keyring
   inFlight: InFlight
@@ -23,7 +23,7 @@ export interface AppParts {
   now: Clock
 }
 
-export interface AppEnvironment {
+interface AppEnvironment {
   Bindings: {
     /** Set where only this sandbox may be spoken to: nothing else is found there. */
     onlySandbox?: string

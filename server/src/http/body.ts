@@ -20,11 +20,12 @@ export async function readJson(request: Request): Promise<unknown> {
 /** A body that comes in chunks, of which nobody said how many. */
 async function readBounded(request: Request): Promise<string> {
   const chunks: Uint8Array[] = []
+  const reader = request.body?.getReader()
   let size = 0
-  for await (const chunk of request.body ?? []) {
-    size += chunk.length
+  for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+    size += part.value.length
     if (size > maxBodyBytes) throw tooLarge()
-    chunks.push(chunk)
+    chunks.push(part.value)
   }
   return Buffer.concat(chunks).toString()
 }

@@ -2,7 +2,7 @@ import type { RouteAnswer, RouteBody, RouteName, RouteParams, routes } from "ope
 import type { Principal } from "../keys/principal.js"
 
 /** A request that is known to be allowed and valid. */
-export interface Call<Name extends RouteName> {
+interface Call<Name extends RouteName> {
   principal: (typeof routes)[Name]["auth"] extends "none" ? undefined : Principal
   params: RouteParams<Name>
   body: RouteBody<Name>
@@ -10,9 +10,7 @@ export interface Call<Name extends RouteName> {
   reportTimings: (timings: Record<string, number>) => void
 }
 
-export type Handler<Name extends RouteName> = (
-  call: Call<Name>,
-) => RouteAnswer<Name> | Promise<RouteAnswer<Name>>
+type Handler<Name extends RouteName> = (call: Call<Name>) => RouteAnswer<Name> | Promise<RouteAnswer<Name>>
 
 /** One handler for every route of the contract. */
 export type Handlers = { [Name in RouteName]: Handler<Name> }

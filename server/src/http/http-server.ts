@@ -44,5 +44,6 @@ export class HttpServer {
 }
 
 function serverOf(fetch: Fetch): Server {
-  return createServer(getRequestListener(fetch, { overrideGlobalObjects: false }))
+  const answer = getRequestListener(fetch, { overrideGlobalObjects: false })
+  return createServer((request, response) => void answer(request, response))
 }

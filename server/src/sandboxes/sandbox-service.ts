@@ -2,7 +2,7 @@ import type { RouteAnswer } from "opensandbox/contract"
 
 export type VMInfo = RouteAnswer<"getVm">
 export type Snapshot = RouteAnswer<"listSnapshots">["snapshots"][number]
-export type RunAnswer = RouteAnswer<"runCommand">
+type RunAnswer = RouteAnswer<"runCommand">
 
 /**
  * What can be done with sandboxes. Every method takes the owner (see `Principal.ownerId`), to whom the sandboxes of
@@ -45,7 +45,7 @@ export interface RunOutcome {
 }
 
 /** Where the time of a run went, in milliseconds. */
-export interface RunTimings {
+interface RunTimings {
   /** The command itself, as the guest saw it. */
   guestMs: number
   /** Writing the guest's files out. */

@@ -58,8 +58,11 @@ export class SshConnection {
     this.#parts = parts
     this.#loginTimer = setTimeout(() => socket.destroy(), loginGraceMs)
     socket.setNoDelay(true)
+    // Each session may wait for the socket to drain, and ssh2 has listeners of its own.
+    socket.setMaxListeners(2 * maxSessions)
     socket.on("close", () => {
       clearTimeout(this.#loginTimer)
+      for (const session of this.#sessions) session.leave()
     })
     // A server of its own for each connection: that is how ssh2 tells which client belongs to which socket.
     const server = new ssh2.Server({ hostKeys: [parts.hostKey], algorithms: algorithms }, (client) => {
@@ -88,12 +91,16 @@ export class SshConnection {
   }
 
   async #login(client: Connection, attempt: AuthContext): Promise<void> {
+    if (this.#attempts >= maxLoginAttempts) return
     // Clients begin with "none" to learn what methods there are.
     if (attempt.method !== "none") this.#attempts++
     const principal = await this.#owner(attempt)
     if (principal === undefined) {
       attempt.reject(["publickey", "password"])
-      if (this.#attempts >= maxLoginAttempts) client.end()
+      if (this.#attempts >= maxLoginAttempts) {
+        client.end()
+        this.#socket.destroySoon()
+      }
       return
     }
     const isQuestion = attempt.method === "publickey" && attempt.signature === undefined

@@ -16,6 +16,7 @@ export type OpenSession = (request: SessionRequest, handlers: SessionHandlers) =
 
 /** What `ssh` itself exits with when something other than the command failed. */
 const failureExitCode = 255
+const signalNumbers: Partial<Record<string, number>> = constants.signals
 const maxVariables = 32
 const acceptedVariable = /^(LANG|LC_[A-Z]+|TERM)$/
 const acceptedValue = /^[\x20-\x7e]{0,256}$/
@@ -45,15 +46,16 @@ export class SshSession {
     return this.#channel?.readableLength ?? 0
   }
 
+  /** The client is gone: cancels what runs. */
+  leave(): void {
+    this.#gone.abort()
+  }
+
   /** Does what the client asks for. It may start one command or shell, not more. */
   serve(session: Session): void {
-    const leave = () => {
-      this.#socket.off("close", leave)
-      this.#gone.abort()
-    }
-    session.on("close", leave)
-    this.#socket.on("close", leave)
-
+    session.on("close", () => {
+      this.leave()
+    })
     session.on("env", (accept, reject, { key, val }) => {
       const full = Object.keys(this.#env).length >= maxVariables
       if (full || !acceptedVariable.test(key) || !acceptedValue.test(val)) {
@@ -147,7 +149,7 @@ function passInput(channel: ServerChannel, running: SandboxSession): void {
 function exit(channel: ServerChannel, { exitCode, signal }: SessionEnd): void {
   if (signal === null) channel.exit(exitCode ?? failureExitCode)
   else if (namedSignals.test(signal)) channel.exit(signal)
-  else channel.exit(128 + (constants.signals[`SIG${signal}` as NodeJS.Signals] ?? 127))
+  else channel.exit(128 + (signalNumbers[`SIG${signal}`] ?? 0))
 }
 
 /** ssh2 gives no way to reply, despite its types, where the client wants none. */

@@ -33,5 +33,5 @@ export async function openDatabase(path: string): Promise<Database> {
 async function migrate(database: Database): Promise<void> {
   const provider = { getMigrations: () => Promise.resolve(migrations) }
   const { error } = await new Migrator({ db: database, provider }).migrateToLatest()
-  if (error !== undefined) throw error
+  if (error !== undefined) throw new Error("The database cannot be brought up to date.", { cause: error })
 }

@@ -1,4 +1,4 @@
-import type { Generated, Insertable, Selectable } from "kysely"
+import type { Generated, Selectable } from "kysely"
 
 /** The tables of `opensandbox.db`. All times are Unix milliseconds. */
 export interface Tables {
@@ -12,7 +12,7 @@ export interface Tables {
 /** What a key may do: an `admin` key may also manage keys, and all admin keys own the same sandboxes. */
 export type KeyRole = "admin" | "user"
 
-export interface KeysTable {
+interface KeysTable {
   id: Generated<number>
   name: string
   role: KeyRole
@@ -36,7 +36,7 @@ export interface SshKeysTable {
   created_at: number
 }
 
-export interface SandboxesTable {
+interface SandboxesTable {
   id: Generated<number>
   /** `0` for all admin keys, else the id of the user key. */
   owner_id: number
@@ -50,9 +50,9 @@ export interface SandboxesTable {
 }
 
 /** `sealed`: immutable; `head`: written by the machine; `next`: made ahead of time and still empty. */
-export type LayerState = "sealed" | "head" | "next"
+type LayerState = "sealed" | "head" | "next"
 
-export interface LayersTable {
+interface LayersTable {
   id: string
   sandbox_id: number
   /** The layer beneath; `null` rests on the image's blank disk. */
@@ -61,7 +61,7 @@ export interface LayersTable {
   created_at: number
 }
 
-export interface SnapshotsTable {
+interface SnapshotsTable {
   id: Generated<number>
   sandbox_id: number
   name: string
@@ -74,7 +74,6 @@ export interface SnapshotsTable {
 }
 
 export type SandboxRow = Selectable<SandboxesTable>
-export type NewSandboxRow = Insertable<SandboxesTable>
 export type LayerRow = Selectable<LayersTable>
 export type SnapshotRow = Selectable<SnapshotsTable>
 export type KeyRow = Selectable<KeysTable>

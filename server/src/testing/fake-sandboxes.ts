@@ -91,7 +91,7 @@ export class FakeSandboxes implements SandboxService {
 }
 
 /** What a run answers unless the test says otherwise: the request, as seen by the service. */
-export function echoOf(request: RunRequest): RunOutcome {
+function echoOf(request: RunRequest): RunOutcome {
   return {
     answer: {
       stdout: JSON.stringify(request),

@@ -20,7 +20,7 @@ export interface TestServer {
   close: () => Promise<void>
 }
 
-export const frozenNow = Date.UTC(2030, 0, 1)
+const frozenNow = Date.UTC(2030, 0, 1)
 
 export async function createTestServer(): Promise<TestServer> {
   const database = await openDatabase(":memory:")

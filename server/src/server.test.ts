@@ -1,0 +1,40 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterEach, beforeEach, expect, it } from "vitest"
+import { openKeyring } from "./keys/open-keyring.js"
+import { startServer } from "./server.js"
+import { DataDirectoryLock } from "./store/data-directory-lock.js"
+
+let directory: string
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "opensandbox-server-"))
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+const start = () =>
+  startServer({
+    host: "127.0.0.1",
+    port: 0,
+    dataDirectory: directory,
+    cacheDirectory: join(directory, "cache"),
+    imageDirectory: join(directory, "no-image"),
+    logLevel: "silent",
+  })
+
+it("does not start beside another server of its data directory", async () => {
+  const lock = DataDirectoryLock.acquire(directory)
+
+  await expect(start()).rejects.toThrow("Another OpenSandbox server")
+  lock.release()
+})
+
+it("leaves nothing held, and no key that nobody saw, when it cannot start", async () => {
+  await expect(start()).rejects.toThrow()
+
+  DataDirectoryLock.acquire(directory).release()
+  const keyring = await openKeyring(directory)
+  expect(await keyring.list()).toEqual([])
+  await keyring.close()
+})
