@@ -51,18 +51,23 @@ export class MachineKeeper {
     this.#lastStartFailed = false
     void machine.ended.then(() => {
       if (this.#machine !== machine) return
-      this.#means.log.warn({ sandbox: this.#sandbox.name, machine: machine.id }, "the machine ended by itself")
+      this.#means.log.warn(
+        { sandbox: this.#sandbox.name, machine: machine.id },
+        "the machine ended by itself",
+      )
       this.#machine = undefined
     })
     this.#prepareNext(machine)
   }
 
   /**
-   * The running machine; starts one from the head when none runs, and lets one go on that stood still.
+   * The running machine; starts one from the head when none runs, and lets one go on that stood still. One that is
+   * just ending, as the caller may have noticed first, counts as none.
    *
    * @throws Failure `unavailable` when none can be started, `disk_full`.
    */
   async up(): Promise<Machine> {
+    if (this.#machine?.ending === true) await this.#machine.ended
     if (this.#machine !== undefined) {
       if (this.#machine.stalled) await this.#machine.resume()
       return this.#machine
@@ -172,7 +177,10 @@ export class MachineKeeper {
   #prepareNext(machine: Machine): void {
     this.#next = this.#prepare(machine).catch((error: unknown) => {
       // The snapshot that needs the layer tries again and tells its caller; a machine that is ending needs none.
-      this.#means.log.debug({ sandbox: this.#sandbox.name, err: error }, "no layer is ready for the next snapshot")
+      this.#means.log.debug(
+        { sandbox: this.#sandbox.name, err: error },
+        "no layer is ready for the next snapshot",
+      )
     })
   }
 

@@ -73,6 +73,11 @@ export class AgentConnection {
     }
   }
 
+  /** Whether requests can be made. Once it is false it stays so. */
+  get open(): boolean {
+    return this.#gone === undefined
+  }
+
   /** @throws DeadlineError when no answer came in time, AgentGoneError; so do the other requests. */
   async ping(deadlineMs: number): Promise<void> {
     await this.#ask({ op: "ping" }, pong, deadlineMs)

@@ -62,6 +62,11 @@ export class Machine {
     return this.#next !== undefined
   }
 
+  /** Whether the machine has come to its end, which `ended` tells a little later, when all is cleaned up. */
+  get ending(): boolean {
+    return !this.agent.open
+  }
+
   /** Whether the machine stands still because the host's disk took no more writes. Nothing is lost; see `resume`. */
   get stalled(): boolean {
     return this.#stalled
