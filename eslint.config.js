@@ -12,9 +12,8 @@ export default tseslint.config(
     },
     rules: {
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/consistent-type-definitions": ["error", "interface"],
-      // The wire's field names are part of the contract and not all camel-case.
-      "@typescript-eslint/naming-convention": "off",
     },
   },
   {

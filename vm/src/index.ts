@@ -1,5 +1,11 @@
 export type { Accelerator } from "./accelerator/accelerator.js"
-export { AgentError, AgentGoneError, type ExecResult, type Execution, type OutputHandler } from "./agent/connection.js"
+export {
+  AgentError,
+  AgentGoneError,
+  type ExecResult,
+  type Execution,
+  type OutputHandler,
+} from "./agent/connection.js"
 export { DeadlineError, poll, within } from "./deadline.js"
 export { newLayerId, type LayerId } from "./disk/layer.js"
 export type { LayerDirectory } from "./disk/layer-directory.js"

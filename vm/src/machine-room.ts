@@ -65,8 +65,20 @@ export class MachineRoom {
    * @param layers From the oldest to the writable head.
    * @throws MachineStartError; nothing of the machine is left then.
    */
-  async start(id: MachineId, image: Image, layers: readonly LayerId[], identity: GuestIdentity): Promise<Machine> {
-    return startMachine(id, this.#directory(id), await this.#templates.get(image), this.disk, layers, identity)
+  async start(
+    id: MachineId,
+    image: Image,
+    layers: readonly LayerId[],
+    identity: GuestIdentity,
+  ): Promise<Machine> {
+    return startMachine(
+      id,
+      this.#directory(id),
+      await this.#templates.get(image),
+      this.disk,
+      layers,
+      identity,
+    )
   }
 
   /**
@@ -100,6 +112,8 @@ function requireShortPath(machines: string): void {
   const sample = join(machines, `m${"0".repeat(12)}`, "agent")
   if (sample.length > longestSocketPath) {
     const allowed = longestSocketPath - (sample.length - machines.length) - "/machines".length
-    throw new Error(`the data directory's path is too long for Unix sockets: use one of at most ${allowed} characters`)
+    throw new Error(
+      `the data directory's path is too long for Unix sockets: use one of at most ${allowed} characters`,
+    )
   }
 }

@@ -20,7 +20,11 @@ interface Limits {
  *
  * @throws Failure: `interrupted`, `timeout`, `unavailable` when the machine ended, `disk_full` when it came to stand still.
  */
-export async function commandEnd(machine: Machine, execution: Execution, limits: Limits): Promise<ExecResult> {
+export async function commandEnd(
+  machine: Machine,
+  execution: Execution,
+  limits: Limits,
+): Promise<ExecResult> {
   const { era, timeoutSeconds } = limits
   const undo: (() => void)[] = []
   let late: Failure | undefined

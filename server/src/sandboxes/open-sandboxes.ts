@@ -45,6 +45,11 @@ export async function openSandboxes(parts: {
   const store = new SandboxStore(parts.database)
   const maxOutputBytes = config.maxOutputBytes ?? defaultMaxOutputBytes
   const means = { store, room, images, dataDirectory, log, maxOutputBytes }
-  const sandboxes = await Sandboxes.open(means, parts.ports, image, config.maxSandboxes ?? defaultMaxSandboxes)
+  const sandboxes = await Sandboxes.open(
+    means,
+    parts.ports,
+    image,
+    config.maxSandboxes ?? defaultMaxSandboxes,
+  )
   return { service: sandboxes, accelerator: room.choice.accelerator, close: () => sandboxes.close() }
 }

@@ -33,7 +33,10 @@ async function adopt(row: SandboxRow, means: SandboxMeans): Promise<Machine | un
       return machine
     }
   } catch (error) {
-    log.warn({ sandbox: row.name, err: error }, "the sandbox's machine had to be ended; it starts again at its next use")
+    log.warn(
+      { sandbox: row.name, err: error },
+      "the sandbox's machine had to be ended; it starts again at its next use",
+    )
   }
   await room.end(row.machine_id)
   await store.setMachine(row.id, null)
@@ -65,7 +68,10 @@ async function compareLayers({ store, room, log }: SandboxMeans): Promise<void> 
   for (const sandbox of await store.sandboxes()) {
     for (const layer of await store.layers(sandbox.id)) {
       if (layer.state === "next" || present.has(layer.id)) continue
-      log.error({ sandbox: sandbox.name, layer: layer.id }, "a layer's file is missing: its snapshots are damaged")
+      log.error(
+        { sandbox: sandbox.name, layer: layer.id },
+        "a layer's file is missing: its snapshots are damaged",
+      )
     }
   }
 }

@@ -20,7 +20,12 @@ function create(name: string, head: string) {
 /** Seals the head and puts a new one on top, as a command's snapshot does. */
 async function snapshot(sandboxId: number, sealed: string, head: string, createdAt: number) {
   await store.addNext(sandboxId, head, sealed)
-  return store.addSnapshot(sandboxId, sealed, head, { name: `cmd_${createdAt}`, command: "c", exitCode: 0, createdAt })
+  return store.addSnapshot(sandboxId, sealed, head, {
+    name: `cmd_${createdAt}`,
+    command: "c",
+    exitCode: 0,
+    createdAt,
+  })
 }
 
 async function states(sandboxId: number) {

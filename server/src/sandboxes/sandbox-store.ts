@@ -12,7 +12,7 @@ export interface NewSnapshot {
 }
 
 /** The name of the snapshot that every sandbox begins with. */
-export const initialSnapshot = "initial"
+const initialSnapshot = "initial"
 
 /**
  * What the database knows of sandboxes, layers and snapshots. Each method is one transaction that takes the state from

@@ -6,7 +6,13 @@ import { commandEnd, exitCodeOf, killCommand } from "./command.js"
 import { MachineKeeper, type RecordedSnapshot } from "./machine-keeper.js"
 import { requireSpace, type SandboxMeans } from "./means.js"
 import { Output } from "./output.js"
-import type { RunOutcome, RunRequest, SandboxSession, SessionHandlers, SessionRequest } from "./sandbox-service.js"
+import type {
+  RunOutcome,
+  RunRequest,
+  SandboxSession,
+  SessionHandlers,
+  SessionRequest,
+} from "./sandbox-service.js"
 
 /** Commands of one sandbox that may run at the same time; the agent has a bound of its own behind it. */
 const maxCommands = 64
@@ -154,7 +160,9 @@ export class Sandbox {
       this.#restoring = true
       try {
         await this.#keeper.restore(target, () => {
-          this.#era.abort(new Failure("interrupted", `The sandbox was restored to "${name}" while the command ran.`))
+          this.#era.abort(
+            new Failure("interrupted", `The sandbox was restored to "${name}" while the command ran.`),
+          )
           this.#era = new AbortController()
         })
       } finally {
@@ -192,12 +200,17 @@ export class Sandbox {
   /** Runs beside others of its kind, on a machine that is up. */
   async #beside<T>(activity: (machine: Machine, era: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#commands >= maxCommands) {
-      throw new Failure("limit_reached", `This sandbox runs ${maxCommands} commands already: wait for one to end.`)
+      throw new Failure(
+        "limit_reached",
+        `This sandbox runs ${maxCommands} commands already: wait for one to end.`,
+      )
     }
     this.#commands += 1
     try {
       await requireSpace(this.#means.dataDirectory)
-      const [machine, era] = await this.#change(async () => [await this.#keeper.up(), this.#era.signal] as const)
+      const [machine, era] = await this.#change(
+        async () => [await this.#keeper.up(), this.#era.signal] as const,
+      )
       return await activity(machine, era)
     } finally {
       this.#commands -= 1
@@ -205,7 +218,12 @@ export class Sandbox {
   }
 
   /** Takes the snapshot that follows a command, unless the sandbox has gone another way since the command began. */
-  #record(machine: Machine, era: AbortSignal, command: string | null, exitCode: number): Promise<RecordedSnapshot> {
+  #record(
+    machine: Machine,
+    era: AbortSignal,
+    command: string | null,
+    exitCode: number,
+  ): Promise<RecordedSnapshot> {
     return this.#change(async () => {
       if (era.aborted) throw era.reason
       // Names are times, so a clock that stands still or goes back must not make two alike or out of order.
@@ -221,6 +239,7 @@ function withOutput(error: unknown, stdout: Output, stderr: Output): unknown {
   if (!(error instanceof Failure)) return error
   const [out, err] = [stdout.text(), stderr.text()]
   const printed = [out, err].filter((text) => text !== "").map((text) => text.slice(-500))
-  const message = printed.length === 0 ? error.message : `${error.message} Printed so far: ${printed.join("\n")}`
+  const message =
+    printed.length === 0 ? error.message : `${error.message} Printed so far: ${printed.join("\n")}`
   return new Failure(error.code, message, { ...error.details, stdout: out, stderr: err })
 }

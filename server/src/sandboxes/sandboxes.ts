@@ -62,7 +62,9 @@ export class Sandboxes implements SandboxService {
 
   async create(owner: number, name: string): Promise<VMInfo> {
     if (this.#entries.has(name) || this.#reserved.has(name)) {
-      throw new Failure("already_exists", `The name "${name}" is taken: choose another one.`, { field: "name" })
+      throw new Failure("already_exists", `The name "${name}" is taken: choose another one.`, {
+        field: "name",
+      })
     }
     if (this.#entries.size + this.#reserved.size >= this.#maxSandboxes) {
       throw new Failure(
@@ -143,7 +145,14 @@ export class Sandboxes implements SandboxService {
       const machine = await room.start(room.newMachineId(), this.#image, [head], identity)
       try {
         const machineId = machine.id
-        const row = await store.create({ ownerId, name, imageKey: this.#image.key, machineId, head, createdAt })
+        const row = await store.create({
+          ownerId,
+          name,
+          imageKey: this.#image.key,
+          machineId,
+          head,
+          createdAt,
+        })
         return new Sandbox(row, this.#means, createdAt, machine)
       } catch (error) {
         await machine.kill()
@@ -158,8 +167,15 @@ export class Sandboxes implements SandboxService {
 
   async #enter(sandbox: Sandbox): Promise<Entry> {
     const { id, name, owner_id, agent_port, ssh_port } = sandbox.row
-    const ports = await this.#ports.open({ id, name, ownerId: owner_id, agentPort: agent_port, sshPort: ssh_port })
-    if (ports.agentPort !== agent_port || ports.sshPort !== ssh_port) await this.#means.store.setPorts(id, ports)
+    const ports = await this.#ports.open({
+      id,
+      name,
+      ownerId: owner_id,
+      agentPort: agent_port,
+      sshPort: ssh_port,
+    })
+    if (ports.agentPort !== agent_port || ports.sshPort !== ssh_port)
+      await this.#means.store.setPorts(id, ports)
     const entry = { sandbox, ports }
     this.#entries.set(name, entry)
     return entry

@@ -9,8 +9,12 @@ const maxDepth = 10
 /** What a caller may know of an error of the machine or the disk. The rest of it belongs into the log. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error
-  if (causes(error).some((cause) => fullDisk.test(`${cause.message} ${String(cause.code)}`))) return diskFull()
-  return new Failure("unavailable", "The sandbox's machine or disk failed; the server's log says why. Try again.")
+  if (causes(error).some((cause) => fullDisk.test(`${cause.message} ${String(cause.code)}`)))
+    return diskFull()
+  return new Failure(
+    "unavailable",
+    "The sandbox's machine or disk failed; the server's log says why. Try again.",
+  )
 }
 
 export function diskFull(): Failure {

@@ -17,7 +17,10 @@ const rememberedFile = z.object({
 })
 
 /** The answer of an earlier probe; undefined when there is none for this host as it is now. */
-export async function rememberedChoice(file: string, host: HostIdentity): Promise<AcceleratorChoice | undefined> {
+export async function rememberedChoice(
+  file: string,
+  host: HostIdentity,
+): Promise<AcceleratorChoice | undefined> {
   try {
     const remembered = rememberedFile.parse(JSON.parse(await readFile(file, "utf8")))
     return JSON.stringify(remembered.host) === JSON.stringify(host) ? remembered : undefined
@@ -27,7 +30,11 @@ export async function rememberedChoice(file: string, host: HostIdentity): Promis
   }
 }
 
-export async function rememberChoice(file: string, host: HostIdentity, choice: AcceleratorChoice): Promise<void> {
+export async function rememberChoice(
+  file: string,
+  host: HostIdentity,
+  choice: AcceleratorChoice,
+): Promise<void> {
   const { qemu, processor, kernel } = host
   const text = JSON.stringify({ host: { qemu, processor, kernel }, ...choice }, undefined, 2)
   const temporary = `${file}.${process.pid}`

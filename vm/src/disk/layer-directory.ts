@@ -37,10 +37,19 @@ export class LayerDirectory {
     const below = parent === undefined ? relative(this.#directory, image.blankDisk) : `${parent}.qcow2`
     await execa(
       "qemu-img",
-      ["create", "-q", "-f", "qcow2", "-u", "-b", below, "-F", "qcow2", "-o", `cluster_size=${clusterSize}`].concat(
-        this.path(layer),
-        String(image.diskBytes),
-      ),
+      [
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-u",
+        "-b",
+        below,
+        "-F",
+        "qcow2",
+        "-o",
+        `cluster_size=${clusterSize}`,
+      ].concat(this.path(layer), String(image.diskBytes)),
       { timeout: toolTimeoutMilliseconds, stdin: "ignore" },
     )
   }

@@ -42,7 +42,9 @@ test("stacks the layers: each rests on the one below, and only the head can be w
 })
 
 test("gives the base to the guest for reading only", () => {
-  expect(nodes(commandLine(clone)).find((node) => node["node-name"] === "base")).toMatchObject({ "read-only": true })
+  expect(nodes(commandLine(clone)).find((node) => node["node-name"] === "base")).toMatchObject({
+    "read-only": true,
+  })
 })
 
 test("lets the machine start no programs and reach no network", () => {

@@ -139,7 +139,11 @@ function sandboxDiskChain(chain: readonly ChainLink[]): string[] {
  *
  * @param backing The node that it rests on; null for none, whatever the file's header says.
  */
-export function layerNode(link: ChainLink, backing: string | null, readOnly: boolean): Record<string, unknown> {
+export function layerNode(
+  link: ChainLink,
+  backing: string | null,
+  readOnly: boolean,
+): Record<string, unknown> {
   const cache = { "no-flush": true }
   return {
     driver: "qcow2",

@@ -81,7 +81,9 @@ export class MachineProcess {
 
   /** Waits until the process is gone. */
   async gone(milliseconds: number): Promise<void> {
-    await poll(milliseconds, `the end of machine process ${this.pid}`, () => (this.running ? undefined : true))
+    await poll(milliseconds, `the end of machine process ${this.pid}`, () =>
+      this.running ? undefined : true,
+    )
   }
 
   /** Ends the process at once, and removes its directory with its sockets. */

@@ -62,15 +62,22 @@ export async function startMachine(
     qmp = await connectMonitor(process)
     await leaveMemoryOut(qmp)
     await wake(qmp)
-    const agent = await AgentConnection.connect(join(directory, machineFiles.agent), { deadlineMs: startMilliseconds })
+    const agent = await AgentConnection.connect(join(directory, machineFiles.agent), {
+      deadlineMs: startMilliseconds,
+    })
     const machine = new Machine(id, process, qmp, agent, head)
-    await agent.setup({ device: "/dev/vdb", ...identity, ...now(), entropy: freshEntropy() }, mountMilliseconds)
+    await agent.setup(
+      { device: "/dev/vdb", ...identity, ...now(), entropy: freshEntropy() },
+      mountMilliseconds,
+    )
     return machine
   } catch (error) {
     const words = await process.lastWords()
     qmp?.close()
     await process.kill()
-    throw new MachineStartError(`the machine did not start (${String(error)}); QEMU says: ${words}`, { cause: error })
+    throw new MachineStartError(`the machine did not start (${String(error)}); QEMU says: ${words}`, {
+      cause: error,
+    })
   }
 }
 
@@ -88,13 +95,17 @@ export async function adoptMachine(id: MachineId, directory: string): Promise<Ma
     qmp = await connectMonitor(process)
     const head = await headOf(qmp)
     if (head === undefined) throw new Error("it has no disk")
-    const agent = await AgentConnection.connect(join(directory, machineFiles.agent), { deadlineMs: startMilliseconds })
+    const agent = await AgentConnection.connect(join(directory, machineFiles.agent), {
+      deadlineMs: startMilliseconds,
+    })
     if (!agent.welcome.ready) throw new Error("its disk was never mounted")
     return new Machine(id, process, qmp, agent, head)
   } catch (error) {
     qmp?.close()
     await process.kill()
-    throw new MachineStartError(`machine ${id} could not be taken up again: ${String(error)}`, { cause: error })
+    throw new MachineStartError(`machine ${id} could not be taken up again: ${String(error)}`, {
+      cause: error,
+    })
   }
 }
 

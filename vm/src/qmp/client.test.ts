@@ -53,12 +53,17 @@ test("matches answers to commands by their number, in whatever order they come",
     for (const { id, execute } of waiting.reverse()) peer.write(`{"return": "${execute}!", "id": ${id}}\n`)
   })
   const client = await QmpClient.connect(path, 2000)
-  expect(await Promise.all([client.execute("first"), client.execute("second")])).toEqual(["first!", "second!"])
+  expect(await Promise.all([client.execute("first"), client.execute("second")])).toEqual([
+    "first!",
+    "second!",
+  ])
   client.close()
 })
 
 test("turns a refusal into an error that names the command", async () => {
-  await monitor(({ id }, peer) => peer.write(`{"error": {"class": "GenericError", "desc": "no"}, "id": ${id}}\n`))
+  await monitor(({ id }, peer) =>
+    peer.write(`{"error": {"class": "GenericError", "desc": "no"}, "id": ${id}}\n`),
+  )
   const client = await QmpClient.connect(path, 2000)
   await expect(client.execute("cont")).rejects.toThrow(new QmpError("cont", "GenericError", "no"))
   client.close()

@@ -93,10 +93,16 @@ export class QmpClient {
    *
    * @throws QmpError when QEMU refuses, QmpClosedError when the monitor is gone, DeadlineError after `milliseconds`.
    */
-  async execute(command: string, args: Record<string, unknown> = {}, milliseconds = 10_000): Promise<unknown> {
+  async execute(
+    command: string,
+    args: Record<string, unknown> = {},
+    milliseconds = 10_000,
+  ): Promise<unknown> {
     if (this.#socket.destroyed) throw this.#closedError(command)
     const id = ++this.#lastId
-    const answer = new Promise<unknown>((resolve, reject) => this.#pending.set(id, { command, resolve, reject }))
+    const answer = new Promise<unknown>((resolve, reject) =>
+      this.#pending.set(id, { command, resolve, reject }),
+    )
     this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`)
     try {
       return await within(milliseconds, `the answer to ${command}`, answer)

@@ -1,10 +1,10 @@
 import { z } from "zod"
 
 /** What QEMU sends over its monitor (QMP): the answer to a command, an event, or the greeting. */
-export type QmpMessage = z.infer<typeof qmpMessage>
-
 export const qmpMessage = z.union([
-  z.object({ id: z.number(), return: z.unknown() }).transform((message) => ({ kind: "return", ...message }) as const),
+  z
+    .object({ id: z.number(), return: z.unknown() })
+    .transform((message) => ({ kind: "return", ...message }) as const),
   z
     .object({ id: z.number().optional(), error: z.object({ class: z.string(), desc: z.string() }) })
     .transform((message) => ({ kind: "error", ...message }) as const),

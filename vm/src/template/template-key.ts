@@ -45,9 +45,15 @@ export function templateKey(recipe: TemplateRecipe, host: HostIdentity): string 
 
 /** @throws Error that says what to install when QEMU is missing. */
 export async function identifyHost(): Promise<HostIdentity> {
-  const [version, cpu, kernel] = await Promise.all([qemuBuild(), readFile("/proc/cpuinfo", "utf8"), kernelRelease()])
+  const [version, cpu, kernel] = await Promise.all([
+    qemuBuild(),
+    readFile("/proc/cpuinfo", "utf8"),
+    kernelRelease(),
+  ])
   const fields = ["vendor_id", "cpu family", "model", "model name", "stepping", "flags"]
-  const processor = fields.map((field) => new RegExp(`^${field}\\s*:\\s*(.*)$`, "m").exec(cpu)?.[1] ?? "").join("|")
+  const processor = fields
+    .map((field) => new RegExp(`^${field}\\s*:\\s*(.*)$`, "m").exec(cpu)?.[1] ?? "")
+    .join("|")
   return { qemu: version, processor, kernel }
 }
 
@@ -62,6 +68,8 @@ async function qemuBuild(): Promise<string> {
     const { size, mtimeMs } = await stat(program.stdout)
     return `${stdout.split("\n")[0] ?? ""} ${size} ${mtimeMs}`
   } catch (error) {
-    throw new Error(`${qemu} does not run: install it (Debian: apt-get install qemu-system-x86)`, { cause: error })
+    throw new Error(`${qemu} does not run: install it (Debian: apt-get install qemu-system-x86)`, {
+      cause: error,
+    })
   }
 }

@@ -31,7 +31,11 @@ const migrationState = z.object({ status: z.string().default("none"), "error-des
 const saveMilliseconds = 30_000
 
 /** The template in `directory` under its key; undefined when there is none. */
-export async function findTemplate(directory: string, key: string, recipe: TemplateRecipe): Promise<Template | undefined> {
+export async function findTemplate(
+  directory: string,
+  key: string,
+  recipe: TemplateRecipe,
+): Promise<Template | undefined> {
   const home = join(directory, key)
   const found = await stat(join(home, templateFiles.devices)).catch(() => undefined)
   return found === undefined ? undefined : describe(home, key, recipe)
@@ -73,7 +77,11 @@ function describe(home: string, key: string, recipe: TemplateRecipe): Template {
   }
 }
 
-async function bootAndFreeze(workshop: string, recipe: TemplateRecipe, bootMilliseconds: number): Promise<void> {
+async function bootAndFreeze(
+  workshop: string,
+  recipe: TemplateRecipe,
+  bootMilliseconds: number,
+): Promise<void> {
   // An empty disk of the final size stands in for the sandbox's: the guest sees the device, and nothing on it.
   const placeholder = join(workshop, templateFiles.placeholder)
   await execa("qemu-img", ["create", "-q", "-f", "qcow2", placeholder, String(recipe.image.diskBytes)], {
@@ -96,21 +104,30 @@ async function bootAndFreeze(workshop: string, recipe: TemplateRecipe, bootMilli
   }
 }
 
-async function freezeOnceUp(machine: MachineProcess, devicesFile: string, bootMilliseconds: number): Promise<void> {
+async function freezeOnceUp(
+  machine: MachineProcess,
+  devicesFile: string,
+  bootMilliseconds: number,
+): Promise<void> {
   const gone = () => !machine.running
-  const qmp = await QmpClient.connect(join(machine.directory, machineFiles.monitor), bootMilliseconds, gone).catch(
-    async (error: unknown) => {
-      throw new Error(`the machine did not start: ${await machine.lastWords()}`, { cause: error })
-    },
-  )
+  const qmp = await QmpClient.connect(
+    join(machine.directory, machineFiles.monitor),
+    bootMilliseconds,
+    gone,
+  ).catch(async (error: unknown) => {
+    throw new Error(`the machine did not start: ${await machine.lastWords()}`, { cause: error })
+  })
   try {
     const agent = await AgentConnection.connect(join(machine.directory, machineFiles.agent), {
       deadlineMs: bootMilliseconds,
     }).catch(async (error: unknown) => {
       const console = await readConsole(qmp).catch(() => "")
-      throw new Error(`the guest did not come up; its console says: ${console.trim().slice(-2000) || "nothing"}`, {
-        cause: error,
-      })
+      throw new Error(
+        `the guest did not come up; its console says: ${console.trim().slice(-2000) || "nothing"}`,
+        {
+          cause: error,
+        },
+      )
     })
     // The agent's line stays open while the machine freezes, so that its clones wake up believing in a host.
     await qmp.execute("stop")
@@ -136,7 +153,8 @@ async function saveDevices(qmp: QmpClient, socketPath: string, devicesFile: stri
     await qmp.execute("migrate", { uri: `unix:${socketPath}` })
     await poll(saveMilliseconds, "the saving of the devices", async () => {
       const { status, ...detail } = migrationState.parse(await qmp.execute("query-migrate"))
-      if (status === "failed") throw new Error(`the devices could not be saved: ${detail["error-desc"] ?? "no reason"}`)
+      if (status === "failed")
+        throw new Error(`the devices could not be saved: ${detail["error-desc"] ?? "no reason"}`)
       return status === "completed" ? true : undefined
     })
     await within(saveMilliseconds, "the writing of the devices", saved)
@@ -147,5 +165,7 @@ async function saveDevices(qmp: QmpClient, socketPath: string, devicesFile: stri
 
 /** The memory is in its file, shared or copied-on-write: only the devices travel. */
 export async function leaveMemoryOut(qmp: QmpClient): Promise<void> {
-  await qmp.execute("migrate-set-capabilities", { capabilities: [{ capability: "x-ignore-shared", state: true }] })
+  await qmp.execute("migrate-set-capabilities", {
+    capabilities: [{ capability: "x-ignore-shared", state: true }],
+  })
 }
