@@ -22,7 +22,10 @@ export async function openDatabase(path: string): Promise<Database> {
     // A killed process loses nothing; only a power cut may lose the last commits, never the database's consistency.
     sqlite.pragma("synchronous = NORMAL")
     sqlite.pragma("foreign_keys = ON")
+    // As one transaction: a process killed on the way leaves nothing half made, and two take turns.
+    sqlite.exec("BEGIN IMMEDIATE")
     await migrate(database)
+    sqlite.exec("COMMIT")
     return database
   } catch (error) {
     sqlite.close()
