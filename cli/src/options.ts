@@ -24,6 +24,23 @@ export const portOption = () =>
     .argParser(parsePort)
     .default(4000)
 
+export const maxSandboxesOption = () =>
+  new Option("--max-sandboxes <number>", "how many sandboxes there may be at the same time")
+    .env("OPENSANDBOX_MAX_SANDBOXES")
+    .argParser(parseCount)
+    .default(100)
+
+export const maxOutputOption = () =>
+  new Option("--max-output <bytes>", "how much of each output stream a command's result carries")
+    .env("OPENSANDBOX_MAX_OUTPUT")
+    .argParser(parseCount)
+    .default(8 * 1024 * 1024)
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("It is a whole number of at least 1.")
+  return Number(text)
+}
+
 function parsePort(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
     throw new InvalidArgumentError("A port is a whole number from 0 to 65535.")

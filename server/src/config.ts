@@ -14,8 +14,8 @@ export interface ServerConfig {
   apiKey?: string
   /** One of pino's levels. Default `info`. */
   logLevel?: string
-  /** How many sandboxes there may be at the same time. Default 100. */
-  maxSandboxes?: number
-  /** Bytes of each output stream of a command that its result carries. Default 8 MiB. */
-  maxOutputBytes?: number
+  /** How many sandboxes there may be at the same time. */
+  maxSandboxes: number
+  /** Bytes of each output stream of a command that its result carries. */
+  maxOutputBytes: number
 }

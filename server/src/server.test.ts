@@ -21,6 +21,8 @@ const start = () =>
     cacheDirectory: join(directory, "cache"),
     imageDirectory: join(directory, "no-image"),
     logLevel: "silent",
+    maxSandboxes: 1,
+    maxOutputBytes: 1024,
   })
 
 it("does not start beside another server of its data directory", async () => {

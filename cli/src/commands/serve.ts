@@ -3,12 +3,20 @@ import type { Command } from "commander"
 import type { Context } from "../context.js"
 import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
-import { dataDirectoryOption, hostOption, portOption } from "../options.js"
+import {
+  dataDirectoryOption,
+  hostOption,
+  maxOutputOption,
+  maxSandboxesOption,
+  portOption,
+} from "../options.js"
 
 interface ServeOptions {
   host: string
   port: number
   dataDir: string
+  maxSandboxes: number
+  maxOutput: number
 }
 
 export function addServe(program: Command, context: Context): void {
@@ -18,6 +26,8 @@ export function addServe(program: Command, context: Context): void {
     .addOption(hostOption())
     .addOption(portOption())
     .addOption(dataDirectoryOption())
+    .addOption(maxSandboxesOption())
+    .addOption(maxOutputOption())
     .addHelpText(
       "after",
       "\nOPENSANDBOX_API_KEY, if set, is accepted as the admin key; otherwise the first start makes one and prints it.\n" +
@@ -50,6 +60,8 @@ async function serverConfig(options: ServeOptions): Promise<ServerConfig> {
     dataDirectory: options.dataDir,
     cacheDirectory,
     imageDirectory,
+    maxSandboxes: options.maxSandboxes,
+    maxOutputBytes: options.maxOutput,
     ...(apiKey !== undefined && apiKey !== "" && { apiKey }),
   }
 }

@@ -10,12 +10,6 @@ import { Sandboxes, type PortOpener } from "./sandboxes.js"
 /** Memory of each machine. */
 const memoryMiB = 512
 
-/** How many sandboxes there may be unless the configuration says otherwise. */
-const defaultMaxSandboxes = 100
-
-/** Kept of each output stream of a command unless the configuration says otherwise: 8 MiB. */
-const defaultMaxOutputBytes = 8 * 1024 * 1024
-
 /** The sandboxes of a running server. */
 export interface OpenSandboxes {
   readonly service: SandboxService
@@ -43,13 +37,7 @@ export async function openSandboxes(parts: {
   const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB })
   log.info({ image: image.key, ...room.choice }, "machines can start")
   const store = new SandboxStore(parts.database)
-  const maxOutputBytes = config.maxOutputBytes ?? defaultMaxOutputBytes
-  const means = { store, room, images, dataDirectory, log, maxOutputBytes }
-  const sandboxes = await Sandboxes.open(
-    means,
-    parts.ports,
-    image,
-    config.maxSandboxes ?? defaultMaxSandboxes,
-  )
+  const means = { store, room, images, dataDirectory, log, maxOutputBytes: config.maxOutputBytes }
+  const sandboxes = await Sandboxes.open(means, parts.ports, image, config.maxSandboxes)
   return { service: sandboxes, accelerator: room.choice.accelerator, close: () => sandboxes.close() }
 }

@@ -1,4 +1,4 @@
-import type { Machine } from "@opensandbox/vm"
+import { AgentError, type Machine } from "@opensandbox/vm"
 import PQueue from "p-queue"
 import { Failure } from "../failure.js"
 import type { SandboxRow } from "../store/tables.js"
@@ -140,9 +140,13 @@ export class Sandbox {
   wipe(): Promise<void> {
     return this.#change(async () => {
       const machine = await this.#keeper.up()
-      await machine.agent.wipe(wipeMilliseconds).catch((error: unknown) => {
+      try {
+        await machine.agent.wipe(wipeMilliseconds)
+      } catch (error) {
+        // A guest that does not answer may still be deleting: it must not go on behind the next command's back.
+        if (!(error instanceof AgentError)) await machine.kill()
         throw new Failure("unavailable", `The workspace could not be emptied: ${String(error)}`)
-      })
+      }
     })
   }
 

@@ -33,8 +33,9 @@ export class Sandboxes implements SandboxService {
   readonly #image: Image
   readonly #maxSandboxes: number
   readonly #entries = new Map<string, Entry>()
-  /** Names of sandboxes that are being created. */
-  readonly #reserved = new Set<string>()
+  /** Sandboxes that are being created, by name. */
+  readonly #births = new Map<string, Promise<Entry>>()
+  #closing = false
 
   private constructor(means: SandboxMeans, ports: PortOpener, image: Image, maxSandboxes: number) {
     this.#means = means
@@ -61,22 +62,24 @@ export class Sandboxes implements SandboxService {
   }
 
   async create(owner: number, name: string): Promise<VMInfo> {
-    if (this.#entries.has(name) || this.#reserved.has(name)) {
+    if (this.#closing) throw new Failure("unavailable", "The server is shutting down.")
+    if (this.#entries.has(name) || this.#births.has(name)) {
       throw new Failure("already_exists", `The name "${name}" is taken: choose another one.`, {
         field: "name",
       })
     }
-    if (this.#entries.size + this.#reserved.size >= this.#maxSandboxes) {
+    if (this.#entries.size + this.#births.size >= this.#maxSandboxes) {
       throw new Failure(
         "limit_reached",
         `This server holds ${this.#maxSandboxes} sandboxes, its limit: destroy one, or raise OPENSANDBOX_MAX_SANDBOXES.`,
       )
     }
-    this.#reserved.add(name)
+    const birth = this.#make(owner, name).then((sandbox) => this.#enter(sandbox))
+    this.#births.set(name, birth)
     try {
-      return await this.#describe(await this.#enter(await this.#make(owner, name)))
+      return await this.#describe(await birth)
     } finally {
-      this.#reserved.delete(name)
+      this.#births.delete(name)
     }
   }
 
@@ -130,6 +133,8 @@ export class Sandboxes implements SandboxService {
 
   /** Ends all machines in order, each with what its guest has written. */
   async close(): Promise<void> {
+    this.#closing = true
+    await Promise.allSettled(this.#births.values())
     await Promise.all([...this.#entries.values()].map(({ sandbox }) => sandbox.close()))
   }
 

@@ -26,6 +26,9 @@ export interface GuestIdentity {
 /** How long a machine may take from its process to its agent's first answer. */
 const startMilliseconds = 30_000
 
+/** How long a guest that runs may take to answer a new server, which cannot be used until all have. */
+const adoptMilliseconds = 10_000
+
 /** How long the agent may take to mount the sandbox's disk, its journal's replay included. */
 const mountMilliseconds = 60_000
 
@@ -95,8 +98,10 @@ export async function adoptMachine(id: MachineId, directory: string): Promise<Ma
     qmp = await connectMonitor(process)
     const head = await headOf(qmp)
     if (head === undefined) throw new Error("it has no disk")
+    // It may have come to stand still on a full disk, which may have room now.
+    await qmp.execute("cont")
     const agent = await AgentConnection.connect(join(directory, machineFiles.agent), {
-      deadlineMs: startMilliseconds,
+      deadlineMs: adoptMilliseconds,
     })
     if (!agent.welcome.ready) throw new Error("its disk was never mounted")
     return new Machine(id, process, qmp, agent, head)

@@ -98,7 +98,7 @@ export class QmpClient {
     args: Record<string, unknown> = {},
     milliseconds = 10_000,
   ): Promise<unknown> {
-    if (this.#socket.destroyed) throw this.#closedError(command)
+    if (!this.open) throw this.#closedError(command)
     const id = ++this.#lastId
     const answer = new Promise<unknown>((resolve, reject) =>
       this.#pending.set(id, { command, resolve, reject }),
@@ -115,6 +115,11 @@ export class QmpClient {
   onEvent(listener: (event: QmpEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Whether commands can be given. Once it is false it stays so. */
+  get open(): boolean {
+    return !this.#socket.destroyed
   }
 
   /** Hangs up. The machine goes on. */
