@@ -87,7 +87,8 @@ test("options go before environment variables, and these before the defaults", a
   vi.stubEnv("OPENSANDBOX_HOST", "::1")
   vi.stubEnv("OPENSANDBOX_DATA_DIR", "elsewhere")
   vi.stubEnv("OPENSANDBOX_API_KEY", "ws_env")
-  const { configs } = await serve(["--port", "4100"])
+  vi.stubEnv("OPENSANDBOX_MAX_SANDBOXES", "7")
+  const { configs } = await serve(["--port", "4100", "--max-output", "1024"])
   expect(configs).toEqual([
     {
       host: "::1",
@@ -96,6 +97,8 @@ test("options go before environment variables, and these before the defaults", a
       cacheDirectory: cache,
       imageDirectory: join(cache, "images", "abc"),
       apiKey: "ws_env",
+      maxSandboxes: 7,
+      maxOutputBytes: 1024,
     },
   ])
 })
