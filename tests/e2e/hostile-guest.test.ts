@@ -126,20 +126,25 @@ describe("a command that takes all there is", () => {
   })
 })
 
+/** A shell command like chattr: 0x10 makes a file immutable, 0x20 lets it only grow. */
+const protect = (path: string, flags: number) =>
+  `python3 -c 'import fcntl, os, struct; fcntl.ioctl(os.open("${path}", os.O_RDONLY), 0x40086602, struct.pack("l", ${flags}))'`
+
 describe("wipe()", () => {
   test("empties what resists: immutable files, mounts, odd names, deep trees", async () => {
     const { stderr, exitCode } = succeeded(
       await sandbox.run(
         [
-          "touch fixed && chattr +i fixed",
-          "mkdir appended && touch appended/file && chattr +a appended",
+          `touch fixed && ${protect("fixed", 0x10)}`,
+          `mkdir appended && touch appended/file && ${protect("appended", 0x20)}`,
           "mkdir memory && mount -t tmpfs none memory && touch memory/file",
           "mkdir system && mount --bind /etc system",
           "mkdir readonly && mount -t tmpfs none readonly && touch readonly/file && mount -o remount,ro readonly",
           "printf x > $'new\\nline' && printf x > -rf && printf x > '*'",
           "mkfifo fifo && ln -s /etc/passwd link && ln -s . loop",
           "deep=$(printf 'd/%.0s' $(seq 500)) && mkdir -p $deep && touch $deep/file",
-          "(cd memory && exec sleep 3001) > /dev/null 2>&1 &",
+          "{ (cd memory && exec sleep 3001) > /dev/null 2>&1 & }",
+          "! rm -rf fixed 2> /dev/null",
         ].join(" && "),
       ),
     )
@@ -166,7 +171,7 @@ describe("a command that fights the agent", () => {
   test.each([
     [
       "writes to its port",
-      "for p in /dev/vport*; do (while :; do head -c 65536 /dev/urandom; done > $p) & done; wait",
+      "for p in /dev/vport*; do (while :; do head -c 65536 /dev/urandom; done > $p) & done; sleep 600",
     ],
     [
       "writes to its memory and kills it",
@@ -180,7 +185,7 @@ describe("a command that fights the agent", () => {
     ["removes everything", "rm -rf --one-file-system --no-preserve-root / 2> /dev/null; sleep 600"],
     [
       "leaves its group",
-      "for f in $(find /sys/fs/cgroup -name cgroup.procs); do echo $$ > $f; done; setsid sleep 600",
+      "for f in $(find /sys/fs/cgroup -name cgroup.procs); do echo $$ > $f; done; setsid -w sleep 600",
     ],
     [
       "unplugs the port",
