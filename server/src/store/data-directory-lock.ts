@@ -1,5 +1,6 @@
 import { join } from "node:path"
 import BetterSqlite3 from "better-sqlite3"
+import { makePrivateFile } from "./data-directory.js"
 
 /**
  * The right to be the one server of a data directory. It is an exclusive transaction on a database of its own, so the
@@ -14,7 +15,9 @@ export class DataDirectoryLock {
 
   /** @throws when another server has the data directory. */
   static acquire(dataDirectory: string): DataDirectoryLock {
-    const sqlite = new BetterSqlite3(join(dataDirectory, "lock.db"), { timeout: 0 })
+    const path = join(dataDirectory, "lock.db")
+    makePrivateFile(path)
+    const sqlite = new BetterSqlite3(path, { timeout: 0 })
     try {
       sqlite.exec("BEGIN EXCLUSIVE")
       return new DataDirectoryLock(sqlite)

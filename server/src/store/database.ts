@@ -1,5 +1,6 @@
 import BetterSqlite3 from "better-sqlite3"
 import { Kysely, Migrator, SqliteDialect } from "kysely"
+import { makePrivateFile } from "./data-directory.js"
 import { migrations } from "./migrations/index.js"
 import type { Tables } from "./tables.js"
 
@@ -15,6 +16,7 @@ const busyTimeoutMs = 5_000
  * @throws when the file is no database, or was written by a newer version.
  */
 export async function openDatabase(path: string): Promise<Database> {
+  makePrivateFile(path)
   const sqlite = new BetterSqlite3(path, { timeout: busyTimeoutMs })
   const database = new Kysely<Tables>({ dialect: new SqliteDialect({ database: sqlite }) })
   try {
