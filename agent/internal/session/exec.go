@@ -28,7 +28,8 @@ func (s *session) exec(st *stream, request protocol.Exec) (any, error) {
 	if cancelled && !process.WaitGone() {
 		s.log.Printf("stream %d: something of the command outlives its end", st.id)
 	}
-	process.Release()
+	// The host need not wait for this.
+	go process.Release()
 
 	done := protocol.ExecDone{OK: true, GuestUs: ran.Microseconds()}
 	describe(&done, status, cancelled)
