@@ -1,0 +1,127 @@
+import { beforeAll, expect, test } from "vitest"
+import { opensandbox, type Ended } from "../support/cli.js"
+import { anyNumber, anyString, matching } from "../support/matchers.js"
+import { succeeded } from "../support/results.js"
+import { serverStartMs, TestServer } from "../support/server.js"
+
+let server: TestServer
+
+beforeAll(async () => {
+  server = await TestServer.start()
+  return () => server.dispose()
+}, serverStartMs)
+
+/** Runs the command as the holder of the server's key. */
+function cli(...args: string[]): Promise<Ended> {
+  return opensandbox(args, { env: { OPENSANDBOX_API_KEY: server.apiKey, OPENSANDBOX_BASE_URL: server.url } })
+}
+
+async function json(...args: string[]): Promise<unknown> {
+  const { stdout } = await cli(...args, "--json")
+  return JSON.parse(stdout)
+}
+
+test("a sandbox's life on the command line", { timeout: 120_000 }, async () => {
+  expect(await cli("create", "box")).toMatchObject({ code: 0, stdout: "Created box\n", stderr: "" })
+  expect(await cli("run", "box", "echo out; echo err >&2; exit 7")).toEqual({
+    code: 7,
+    signal: null,
+    stdout: "out\n",
+    stderr: "err\n",
+  })
+  const written = JSON.parse((await cli("run", "box", "--json", "echo one > file")).stdout) as {
+    snapshot: string
+  }
+  expect(written).toMatchObject({ success: true, exitCode: 0, snapshot: matching(/^cmd_\d+$/) })
+  expect(await cli("run", "box", "rm", "-f", "file")).toMatchObject({ code: 0, stdout: "", stderr: "" })
+
+  const listed = await cli("snapshots", "box")
+  expect(listed).toMatchObject({ code: 0, stderr: "" })
+  expect(listed.stdout).toMatch(/initial[^]*exit 7[^]*echo one > file[^]*rm -f file/)
+  expect(await json("snapshots", "box")).toMatchObject({
+    success: true,
+    snapshots: [{ snapshot_name: "initial" }, { id: anyNumber }, { snapshot_name: written.snapshot }, {}],
+  })
+
+  expect(await cli("restore", "box", written.snapshot)).toMatchObject({ code: 0, stderr: "" })
+  expect(await cli("run", "box", "cat file")).toMatchObject({ code: 0, stdout: "one\n" })
+  expect(await cli("wipe", "box")).toMatchObject({ code: 0, stderr: "" })
+  expect(await cli("run", "box", "ls -A")).toMatchObject({ code: 0, stdout: "" })
+
+  expect((await cli("ls")).stdout).toMatch(/box\s+running\s+healthy/)
+  expect(await json("ls")).toMatchObject({ success: true, vms: [{ name: "box", status: "running" }] })
+  expect((await cli("info", "box")).stdout).toMatch(/accelerator\s+(kvm|tcg)/)
+  expect(await json("info", "box")).toMatchObject({ success: true, vm: { name: "box", ssh_port: anyNumber } })
+
+  expect(await cli("rm", "box")).toMatchObject({ code: 0, stderr: "" })
+  expect(await json("ls")).toEqual({ success: true, vms: [] })
+})
+
+test("what goes wrong is said on the standard error, with its code", { timeout: 120_000 }, async () => {
+  const missing = await cli("info", "nobody")
+  expect(missing).toMatchObject({ code: 1, stdout: "" })
+  expect(missing.stderr).toContain("(not_found)")
+  expect(await json("info", "nobody")).toEqual({ success: false, code: "not_found", error: anyString })
+  expect((await cli("create", "Not A Name")).stderr).toContain("(invalid_request)")
+  expect(await cli("run", "nobody", "true")).toMatchObject({ code: 125, stdout: "" })
+
+  expect((await cli("create", "slow")).code).toBe(0)
+  const late = await cli("run", "slow", "--timeout", "1", "echo begun; sleep 100")
+  expect(late).toMatchObject({ code: 125, stdout: "begun\n" })
+  expect(late.stderr).toContain("(timeout)")
+  expect(await cli("rm", "slow")).toMatchObject({ code: 0 })
+
+  for (const args of [
+    ["run"],
+    ["nonsense"],
+    ["serve", "--port", "70000"],
+    ["run", "box", "--timeout", "x", "true"],
+  ]) {
+    const wrong = await cli(...args)
+    expect({ args, code: wrong.code }).toEqual({ args, code: 2 })
+    expect(wrong.stderr).not.toBe("")
+  }
+  const away = await opensandbox(["ls"], {
+    env: { OPENSANDBOX_API_KEY: "ws_x", OPENSANDBOX_BASE_URL: "http://127.0.0.1:1" },
+  })
+  expect(away).toMatchObject({ code: 1, stdout: "" })
+  expect(away.stderr).toMatch(/opensandbox serve[^]*\(unavailable\)/)
+})
+
+test("keys are made, listed and revoked beside the running server", async () => {
+  const data = ["--data-dir", server.dataDirectory]
+  const made = await cli("keys", "create", "--name", "mine", ...data)
+  expect(made).toMatchObject({ code: 0, stdout: matching(/^ws_\S+\n$/), stderr: "" })
+  const listed = (await json("keys", "list", ...data)) as {
+    keys: { id: number; name: string; prefix: string }[]
+  }
+  const mine = listed.keys.find(({ name }) => name === "mine")
+  expect(made.stdout.startsWith(mine?.prefix ?? "none")).toBe(true)
+  expect(JSON.stringify(listed)).not.toContain(made.stdout.trim())
+  expect(await cli("keys", "revoke", String(mine?.id), ...data)).toMatchObject({ code: 0 })
+  expect(await cli("keys", "revoke", "999", ...data)).toMatchObject({
+    code: 1,
+    stderr: matching(/not_found/),
+  })
+})
+
+test("doctor says what it found, and how to mend what is wrong", async () => {
+  const dataDirectory = ["--data-dir", server.dataDirectory]
+  const fine = await cli("doctor", "--port", new URL(server.url).port, ...dataDirectory)
+  expect(fine).toMatchObject({ code: 0, stderr: "" })
+  expect(fine.stdout).toMatch(/qemu[^]*an OpenSandbox server answers/)
+
+  const { vm } = succeeded(await (await server.create()).info())
+  const taken = await cli("doctor", "--json", "--port", String(vm.ssh_port), ...dataDirectory)
+  const report = JSON.parse(taken.stdout) as { success: boolean; checks: Record<string, string>[] }
+  expect({ code: taken.code, success: report.success }).toEqual({ code: 1, success: false })
+  expect(report.checks.filter(({ state }) => state === "failed")).toEqual([
+    { name: "port", state: "failed", found: matching(/listens/), mend: matching(/--port/) },
+  ])
+})
+
+test("a second server on the same data is refused", async () => {
+  const second = await cli("serve", "--port", "0", "--data-dir", server.dataDirectory)
+  expect(second).toMatchObject({ code: 1, stdout: "" })
+  expect(second.stderr).toMatch(/another OpenSandbox server/i)
+})
