@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"opensandbox/agent/internal/boot"
 	"opensandbox/agent/internal/command"
@@ -42,6 +43,7 @@ func main() {
 	for {
 		server := &session.Server{Guest: machine, Welcome: welcome, Log: logger}
 		logger.Printf("the port failed: %v", server.Serve(port.Await(logger)))
+		time.Sleep(time.Second)
 	}
 }
 

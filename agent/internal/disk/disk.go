@@ -4,7 +4,6 @@ package disk
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -72,7 +71,7 @@ func enter() error {
 		return err
 	}
 	if err := syscall.Mount(".", "/", "", syscall.MS_MOVE, ""); err != nil {
-		return &os.PathError{Op: "move to /", Path: whole, Err: err}
+		return &os.LinkError{Op: "move", Old: whole, New: "/", Err: err}
 	}
 	if err := syscall.Chroot("."); err != nil {
 		return &os.PathError{Op: "chroot", Path: whole, Err: err}
@@ -122,7 +121,7 @@ func move(from, to string) error {
 		}
 	}
 	if err := syscall.Mount(from, to, "", syscall.MS_MOVE, ""); err != nil {
-		return &os.PathError{Op: "move to " + filepath.Dir(to), Path: from, Err: err}
+		return &os.LinkError{Op: "move", Old: from, New: to, Err: err}
 	}
 	return nil
 }

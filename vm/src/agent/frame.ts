@@ -84,7 +84,7 @@ export function encodeFrame(type: FrameType, stream = 0, payload: Uint8Array = n
 }
 
 /** @throws ProtocolError when the first bytes of `bytes`, at least a header's length, are no header of a frame. */
-export function parseHeader(bytes: Buffer): { type: FrameType; stream: number; length: number } {
+function parseHeader(bytes: Buffer): { type: FrameType; stream: number; length: number } {
   const type = typeNames.get(bytes.readUInt8(3))
   const stream = bytes.readUInt32BE(4)
   const length = bytes.readUInt32BE(8)

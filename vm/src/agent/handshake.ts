@@ -5,7 +5,7 @@ import { AgentError, AgentGoneError } from "./errors.js"
 import { encodeFrame, frameTypes, limits, magic, protocolVersion } from "./frame.js"
 import { welcome } from "./messages.js"
 
-export type Welcome = z.infer<typeof welcome>
+type Welcome = z.infer<typeof welcome>
 
 /** Finds a session's welcome in bytes that may begin with anything that an earlier session left behind. */
 export class WelcomeFinder {
