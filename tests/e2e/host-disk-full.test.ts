@@ -1,0 +1,86 @@
+import { currentImage, defaultCacheDirectory } from "@opensandbox/image"
+import { readdir, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { failed, succeeded } from "../support/results.js"
+import { serverStartMs, TestServer } from "../support/server.js"
+import { SmallDisk } from "../support/small-disk.js"
+import { hashCommand, workspaceHash } from "../support/workspace.js"
+
+const mebibyte = 1024 * 1024
+
+/** Room beside the copy of the image. */
+const roomBytes = 220 * mebibyte
+
+const answerMs = 60_000
+
+let server: TestServer
+let disk: SmallDisk
+let imageBytes: number
+
+if (!SmallDisk.possible)
+  console.warn("SKIPPED: only root can make the small disk that the test of a full disk fills")
+
+beforeAll(async () => {
+  if (!SmallDisk.possible) return
+  imageBytes = await sizeOfImage()
+  disk = await SmallDisk.make(imageBytes + roomBytes)
+  server = await TestServer.start({ dataDirectory: join(disk.path, "data") })
+}, serverStartMs)
+
+afterAll(async () => {
+  if (!SmallDisk.possible) return
+  await server.dispose()
+  await disk.dispose()
+})
+
+async function sizeOfImage(): Promise<number> {
+  const image = await currentImage(defaultCacheDirectory())
+  if (image === undefined) throw new Error('there is no image: run "npm run setup"')
+  const sizes = (await readdir(image)).map(async (name) => (await stat(join(image, name))).size)
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+}
+
+test.skipIf(!SmallDisk.possible)(
+  "a full host disk fails the command, harms no snapshot, and is over when there is room",
+  { timeout: 240_000 },
+  async () => {
+    const sandbox = await server.create()
+    const bystander = await server.create()
+    const first = succeeded(await sandbox.run(`head -c 5M /dev/urandom > random; ${hashCommand}`))
+    const second = succeeded(await sandbox.run(`mkdir d; echo two > d/two; ${hashCommand}`))
+    const { snapshots } = succeeded(await sandbox.snapshots())
+
+    const start = performance.now()
+    const fill = "echo begun; dd if=/dev/zero of=big bs=1M count=600 conv=fsync 2>&1; echo never"
+    const failure = failed(await sandbox.run(fill, 120))
+    expect(failure).toMatchObject({ code: "disk_full", stdout: "begun\n" })
+    expect(performance.now() - start).toBeLessThan(answerMs)
+    expect(succeeded(await sandbox.snapshots()).snapshots).toEqual(snapshots)
+
+    // As long as it is full, everything answers, and says why it cannot be done.
+    expect(failed(await sandbox.run("echo more > more")).code).toBe("disk_full")
+    expect(failed(await bystander.run("echo more > more")).code).toBe("disk_full")
+    expect(failed(await server.client().create("another")).code).toBe("disk_full")
+    expect(succeeded(await server.client().list()).vms).toHaveLength(2)
+    expect(succeeded(await sandbox.snapshots()).snapshots).toEqual(snapshots)
+
+    await disk.resize(imageBytes + roomBytes + 800 * mebibyte)
+    expect(succeeded(await bystander.run("echo fine")).stdout).toBe("fine\n")
+    const after = succeeded(
+      await sandbox.run("cat d/two; sha256sum random; pgrep -x dd; touch goes-on && echo on"),
+    )
+    expect(after.stdout).toMatch(/^two\n[0-9a-f]{64} {2}random\non\n$/)
+    succeeded(await sandbox.restore(second.snapshot))
+    expect(await workspaceHash(sandbox)).toBe(second.stdout.trim())
+    succeeded(await sandbox.restore(first.snapshot))
+    expect(await workspaceHash(sandbox)).toBe(first.stdout.trim())
+
+    // Restoring frees what only later snapshots needed.
+    succeeded(await sandbox.run("dd if=/dev/zero of=big bs=1M count=100 conv=fsync status=none", 120))
+    succeeded(await sandbox.restore(first.snapshot))
+    expect(await workspaceHash(sandbox)).toBe(first.stdout.trim())
+    for (const box of [sandbox, bystander]) succeeded(await box.destroy())
+    expect(await readdir(join(server.dataDirectory, "layers"))).toEqual([])
+  },
+)
