@@ -1,4 +1,4 @@
-import type { Sandbox } from "opensandbox"
+import type { Client } from "opensandbox"
 import type { Benchmark } from "../benchmark.js"
 import { expectSuccess } from "../expect-success.js"
 import type { Measurement } from "../measurement.js"
@@ -17,18 +17,19 @@ interface Run {
 
 export const run: Benchmark = {
   title: "a command and its snapshot",
-  measure: async ({ client }) => {
-    const { sandbox } = expectSuccess(await client.create("run"))
-    const idle = await runs(sandbox, () => "true")
-    const writing = await runs(sandbox, (repetition) => `echo ${repetition} > file`)
-    expectSuccess(await sandbox.destroy())
-    return [...measurements('run("true")', idle), ...measurements('run("echo N > file")', writing)]
-  },
+  measure: async ({ client }) => [
+    ...measurements('run("true")', await runs(client, () => "true")),
+    ...measurements('run("echo N > file")', await runs(client, (repetition) => `echo ${repetition} > file`)),
+  ],
 }
 
-/** Each starts as soon as the one before it has answered: the hardest case for what is made ready in between. */
-function runs(sandbox: Sandbox, command: (repetition: number) => string): Promise<Run[]> {
-  return repeat({ warmUp: 10, count: 60 }, async (repetition) => {
+/**
+ * In a sandbox of their own. Each starts as soon as the one before it has answered: the hardest case for what is made
+ * ready in between.
+ */
+async function runs(client: Client, command: (repetition: number) => string): Promise<Run[]> {
+  const { sandbox } = expectSuccess(await client.create("run"))
+  const outcomes = await repeat({ warmUp: 10, count: 60 }, async (repetition) => {
     const start = performance.now()
     const [result, timings] = await withServerTimings(() => sandbox.run(command(repetition)))
     const total = performance.now() - start
@@ -40,6 +41,8 @@ function runs(sandbox: Sandbox, command: (repetition: number) => string): Promis
       snapshot: milliseconds(timings, "snapshot"),
     }
   })
+  expectSuccess(await sandbox.destroy())
+  return outcomes
 }
 
 function milliseconds(timings: ServerTimings, name: string): number {
