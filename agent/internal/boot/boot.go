@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -127,7 +128,7 @@ func loadModule(path string) error {
 		return err
 	}
 	defer file.Close()
-	return linux.FinitModule(int(file.Fd()))
+	return linux.FinitModule(int(file.Fd()), !strings.HasSuffix(path, ".ko"))
 }
 
 // limitCommands makes the group of all commands and bounds it, so that whatever they do the agent goes on.

@@ -45,10 +45,23 @@ func (g *Guest) Uptime() time.Duration {
 	return time.Duration(info.Uptime) * time.Second
 }
 
-// Setup mounts the machine's disk and gives the machine its own identity.
+// Setup mounts the machine's disk and gives the machine its own identity. What can wait, its names, is done while
+// the answer travels; whatever is asked next waits for that.
 func (g *Guest) Setup(request protocol.Setup) (time.Duration, error) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	took, err := g.setUp(request)
+	if err != nil {
+		g.mu.Unlock()
+		return 0, err
+	}
+	go func() {
+		defer g.mu.Unlock()
+		g.name(request)
+	}()
+	return took, nil
+}
+
+func (g *Guest) setUp(request protocol.Setup) (time.Duration, error) {
 	if g.disk != nil {
 		return 0, protocol.Errorf(protocol.CodeAlreadySetUp, "this machine was set up before")
 	}
@@ -68,9 +81,7 @@ func (g *Guest) Setup(request protocol.Setup) (time.Duration, error) {
 		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
 	}
 	g.disk = mounted
-	took := time.Since(started)
-	g.name(request)
-	return took, nil
+	return time.Since(started), nil
 }
 
 // name writes names to a disk that is the user's. Where that fails the machine is none the worse.

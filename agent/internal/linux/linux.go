@@ -17,10 +17,14 @@ const (
 	mfdCloexec               = 1
 )
 
-// FinitModule loads the kernel module that fd holds, compressed as the kernel itself can undo.
-func FinitModule(fd int) error {
+// FinitModule loads the kernel module that fd holds; a compressed one is undone by the kernel itself.
+func FinitModule(fd int, compressed bool) error {
 	parameters := []byte{0}
-	_, _, errno := syscall.Syscall(sysFinitModule, uintptr(fd), uintptr(unsafe.Pointer(&parameters[0])), moduleInitCompressedFile)
+	flags := uintptr(0)
+	if compressed {
+		flags = moduleInitCompressedFile
+	}
+	_, _, errno := syscall.Syscall(sysFinitModule, uintptr(fd), uintptr(unsafe.Pointer(&parameters[0])), flags)
 	return result(errno)
 }
 

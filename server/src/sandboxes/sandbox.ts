@@ -20,8 +20,8 @@ const maxCommands = 64
 /** How long an answer to "are you well?" may take. */
 const pingMilliseconds = 1_000
 
-/** How long wiping may take: emptying a workspace with a million files. */
-const wipeMilliseconds = 60_000
+/** How long wiping may take: longer than the minute after which the agent itself gives up. */
+const wipeMilliseconds = 70_000
 
 /**
  * One sandbox. What changes its state happens one after the other, in the order of the calls; commands run beside each
