@@ -63,6 +63,11 @@ test("emulates any processor in bounded memory, and passes the host's own throug
   expect([values(fast, "-accel"), values(fast, "-cpu")]).toEqual([["kvm"], ["host"]])
 })
 
+test("keeps addresses random where that costs nothing", () => {
+  expect(values(commandLine(clone), "-append")[0]).toMatch(/ norandmaps$/)
+  expect(values(commandLine({ ...clone, accelerator: "kvm" }), "-append")[0]).not.toContain("norandmaps")
+})
+
 test("differs between a template in the making and its clones in nothing that the guest can see", () => {
   const template = commandLine({ ...clone, memoryShared: true, incoming: false })
   const shared = (args: string[]) => args.map((arg) => arg.replace('"share":true', '"share":false'))
