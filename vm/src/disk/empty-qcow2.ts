@@ -1,5 +1,5 @@
 /** A piece of a file and where it stands; what is between the pieces is zero. */
-export interface Piece {
+interface Piece {
   readonly offset: number
   readonly bytes: Buffer
 }
