@@ -3,7 +3,7 @@ import type { Measurement } from "./measurement.js"
 import type { Workplace } from "./workplace.js"
 
 /** What a benchmark works with. */
-export interface Bench {
+interface Bench {
   /** Speaks to a server that runs for the benchmarks alone. */
   readonly client: Client
   /** That server's data directory. */
