@@ -96,6 +96,7 @@ export class MachineKeeper {
     }
     try {
       const started = performance.now()
+      await this.#means.reserve.giveWhenFull()
       const sealed = await machine.seal()
       const row = await this.#means.store.addSnapshot(this.#sandbox.id, sealed, machine.head, snapshot)
       const milliseconds = performance.now() - started

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto"
 import { statfs } from "node:fs/promises"
 import type { GuestIdentity, ImageShelf, MachineRoom } from "@opensandbox/vm"
 import type { Logger } from "pino"
+import type { DiskReserve } from "./disk-reserve.js"
 import { diskFull } from "./storage-failure.js"
 import type { SandboxStore } from "./sandbox-store.js"
 
@@ -11,6 +12,7 @@ export interface SandboxMeans {
   readonly room: MachineRoom
   readonly images: ImageShelf
   readonly dataDirectory: string
+  readonly reserve: DiskReserve
   readonly log: Logger
   /** Bytes of each output stream of a command that are kept. */
   readonly maxOutputBytes: number

@@ -3,6 +3,7 @@ import { ImageShelf, MachineRoom, type Accelerator } from "@opensandbox/vm"
 import type { Logger } from "pino"
 import type { ServerConfig } from "../config.js"
 import type { Database } from "../store/database.js"
+import { DiskReserve } from "./disk-reserve.js"
 import type { SandboxService } from "./sandbox-service.js"
 import { SandboxStore } from "./sandbox-store.js"
 import { Sandboxes, type PortOpener } from "./sandboxes.js"
@@ -32,12 +33,13 @@ export async function openSandboxes(parts: {
 }): Promise<OpenSandboxes> {
   const { config, log } = parts
   const { dataDirectory, cacheDirectory } = config
+  const reserve = await DiskReserve.open(dataDirectory)
   const images = new ImageShelf(join(dataDirectory, "images"))
   const image = await images.add(config.imageDirectory)
   const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB })
   log.info({ image: image.key, ...room.choice }, "machines can start")
   const store = new SandboxStore(parts.database)
-  const means = { store, room, images, dataDirectory, log, maxOutputBytes: config.maxOutputBytes }
+  const means = { store, room, images, dataDirectory, reserve, log, maxOutputBytes: config.maxOutputBytes }
   const sandboxes = await Sandboxes.open(means, parts.ports, image, config.maxSandboxes)
   return { service: sandboxes, accelerator: room.choice.accelerator, close: () => sandboxes.close() }
 }

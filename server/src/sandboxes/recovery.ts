@@ -8,10 +8,11 @@ import { Sandbox } from "./sandbox.js"
  * run are taken up again, the others start at their next use, and what the database does not know is removed.
  */
 export async function recover(means: SandboxMeans): Promise<Sandbox[]> {
-  const { store, room } = means
+  const { store, room, reserve } = means
   const rows = await store.sandboxes()
   const known = rows.map((row) => row.machine_id).filter((id) => id !== null)
   await room.endAllBut(new Set(known))
+  await reserve.giveWhenFull()
   const sandboxes = await Promise.all(rows.map((row) => recoverSandbox(row, means)))
   await compareLayers(means)
   return sandboxes

@@ -96,13 +96,17 @@ export class Sandboxes implements SandboxService {
 
   async destroy(owner: number, name: string): Promise<void> {
     const { sandbox } = this.#find(owner, name)
+    await this.#means.reserve.giveWhenFull()
     await sandbox.destroy()
     this.#entries.delete(name)
     await this.#ports.close(sandbox.row.id)
+    await this.#means.reserve.take()
   }
 
   async run(owner: number, name: string, request: RunRequest): Promise<RunOutcome> {
-    return this.#find(owner, name).sandbox.run(request)
+    const { sandbox } = this.#find(owner, name)
+    await this.#means.reserve.take()
+    return sandbox.run(request)
   }
 
   async wipe(owner: number, name: string): Promise<void> {
@@ -119,7 +123,10 @@ export class Sandboxes implements SandboxService {
   }
 
   async restore(owner: number, name: string, snapshot: string): Promise<void> {
-    await this.#find(owner, name).sandbox.restore(snapshot)
+    const { sandbox } = this.#find(owner, name)
+    await this.#means.reserve.giveWhenFull()
+    await sandbox.restore(snapshot)
+    await this.#means.reserve.take()
   }
 
   async openSession(
@@ -135,6 +142,7 @@ export class Sandboxes implements SandboxService {
   async close(): Promise<void> {
     this.#closing = true
     await Promise.allSettled(this.#births.values())
+    await this.#means.reserve.giveWhenFull()
     await Promise.all([...this.#entries.values()].map(({ sandbox }) => sandbox.close()))
   }
 

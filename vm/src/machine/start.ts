@@ -98,8 +98,9 @@ export async function adoptMachine(id: MachineId, directory: string): Promise<Ma
     qmp = await connectMonitor(process)
     const head = await headOf(qmp)
     if (head === undefined) throw new Error("it has no disk")
-    // It may have come to stand still on a full disk, which may have room now.
-    await qmp.execute("cont")
+    // Going on, one that stands still on a full disk would take the last room before anything can be recorded there.
+    const { status } = runState.parse(await qmp.execute("query-status"))
+    if (status !== "running") throw new Error(`it stood still (${status})`)
     const agent = await AgentConnection.connect(join(directory, machineFiles.agent), {
       deadlineMs: adoptMilliseconds,
     })
