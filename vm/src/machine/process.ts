@@ -104,8 +104,10 @@ function startTimeOf(pid: number): string | undefined {
   }
   // The second field is the program's name in parentheses and may hold anything; see proc(5).
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  const [state, startTime] = [fields[0], fields[19]]
-  return state === "Z" || state === "X" ? undefined : startTime
+  const [state, threads, startTime] = [fields[0], fields[17], fields[19]]
+  // Its other threads may outlive the first one a little, and with them its open files, their room and their locks.
+  const dead = (state === "Z" && threads === "1") || state === "X"
+  return dead ? undefined : startTime
 }
 
 async function runsIn(pid: number, directory: string): Promise<boolean> {
