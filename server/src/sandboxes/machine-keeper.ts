@@ -6,13 +6,6 @@ import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
 import type { NewSnapshot } from "./sandbox-store.js"
 import { asFailure } from "./storage-failure.js"
 
-/** A snapshot that exists. */
-export interface RecordedSnapshot {
-  readonly row: SnapshotRow
-  /** What it took on the host. */
-  readonly milliseconds: number
-}
-
 /** How long a machine that is stopped in order may take to write its files out. */
 const stopMilliseconds = 5_000
 
@@ -85,9 +78,10 @@ export class MachineKeeper {
   /**
    * Takes a snapshot of what the guest has synced.
    *
+   * @returns the milliseconds that it took on the host.
    * @throws Failure when it could not be recorded: the machine is ended then, and its next start sorts the layers out.
    */
-  async snapshot(machine: Machine, snapshot: NewSnapshot): Promise<RecordedSnapshot> {
+  async snapshot(machine: Machine, snapshot: NewSnapshot): Promise<number> {
     await this.#next
     try {
       if (!machine.prepared) await this.#prepare(machine)
@@ -98,10 +92,10 @@ export class MachineKeeper {
       const started = performance.now()
       await this.#means.reserve.giveWhenFull()
       const sealed = await machine.seal()
-      const row = await this.#means.store.addSnapshot(this.#sandbox.id, sealed, machine.head, snapshot)
+      await this.#means.store.addSnapshot(this.#sandbox.id, sealed, machine.head, snapshot)
       const milliseconds = performance.now() - started
       this.#prepareNext(machine)
-      return { row, milliseconds }
+      return milliseconds
     } catch (error) {
       await machine.kill()
       throw this.#failure(error)
@@ -213,7 +207,7 @@ export class MachineKeeper {
     let settled = head.id
     for (const next of layers.filter((layer) => layer.state === "next")) {
       if (await this.#wasWrittenTo(next.id)) {
-        await store.advanceHead(this.#sandbox.id, settled, next.id)
+        await store.advanceHead(settled, next.id)
         settled = next.id
       } else {
         await store.removeLayer(next.id)

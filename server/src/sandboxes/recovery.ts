@@ -47,14 +47,17 @@ async function adopt(row: SandboxRow, means: SandboxMeans): Promise<Machine | un
 /** The server may have died between the sealing of a layer and its recording: the machine then is one layer ahead. */
 async function alignHead(row: SandboxRow, machine: Machine, means: SandboxMeans): Promise<void> {
   const { store, room } = means
-  for (const layer of await store.layers(row.id)) {
-    if (layer.state !== "next") continue
-    if (layer.id === machine.head && row.head_layer_id !== null) {
-      await store.advanceHead(row.id, row.head_layer_id, layer.id)
+  const layers = await store.layers(row.id)
+  if (!layers.some((layer) => layer.id === machine.head))
+    throw new Error("it writes to a layer that is not recorded")
+  const head = layers.find((layer) => layer.state === "head")
+  for (const next of layers.filter((layer) => layer.state === "next")) {
+    if (next.id === machine.head && head !== undefined) {
+      await store.advanceHead(head.id, next.id)
     } else {
-      await machine.discard(layer.id)
-      await store.removeLayer(layer.id)
-      await room.disk.remove(layer.id)
+      await machine.discard(next.id)
+      await store.removeLayer(next.id)
+      await room.disk.remove(next.id)
     }
   }
 }

@@ -1,17 +1,25 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { openDatabase, type Database } from "../store/database.js"
 import { chainOf } from "./chain.js"
 import { SandboxStore } from "./sandbox-store.js"
 
+let directory: string
 let database: Database
 let store: SandboxStore
 
 beforeEach(async () => {
-  database = await openDatabase(":memory:")
+  directory = await mkdtemp(join(tmpdir(), "store-"))
+  database = await openDatabase(join(directory, "opensandbox.db"))
   store = new SandboxStore(database)
 })
 
-afterEach(() => database.destroy())
+afterEach(async () => {
+  await database.destroy()
+  await rm(directory, { recursive: true })
+})
 
 function create(name: string, head: string) {
   return store.create({ ownerId: 0, name, imageKey: "i", machineId: `m-${name}`, head, createdAt: 1000 })
@@ -66,7 +74,8 @@ test("goes back: later snapshots go, and with them the layers that nothing else 
   expect((await store.restore(id, target, "r0", "m2")).sort()).toEqual(["l1", "l2", "l3"])
   expect((await store.snapshots({ sandboxId: id })).map((row) => row.name)).toEqual(["initial", "cmd_2000"])
   expect(chainOf(await store.layers(id), "r0")).toEqual(["l0", "r0"])
-  expect((await store.sandboxes())[0]).toMatchObject({ head_layer_id: "r0", machine_id: "m2" })
+  expect((await store.sandboxes())[0]).toMatchObject({ machine_id: "m2" })
+  expect(await states(id)).toEqual({ l0: "sealed", r0: "head" })
 })
 
 test("keeps sandboxes apart", async () => {

@@ -1,6 +1,6 @@
-import { sql, type Transaction } from "kysely"
+import { sql } from "kysely"
 import type { Database } from "../store/database.js"
-import type { LayerRow, SandboxRow, SnapshotRow, Tables } from "../store/tables.js"
+import type { LayerRow, SandboxRow, SnapshotRow } from "../store/tables.js"
 
 /** A snapshot as it is recorded when a command has ended. */
 export interface NewSnapshot {
@@ -46,7 +46,6 @@ export class SandboxStore {
           name: sandbox.name,
           image_key: sandbox.imageKey,
           machine_id: sandbox.machineId,
-          head_layer_id: sandbox.head,
           agent_port: null,
           ssh_port: null,
           created_at: sandbox.createdAt,
@@ -102,10 +101,7 @@ export class SandboxStore {
 
   /** Records the layer that is about to be made ahead of time, on top of the head. */
   async addNext(sandboxId: number, layer: string, head: string): Promise<void> {
-    await this.#database
-      .insertInto("layers")
-      .values({ id: layer, sandbox_id: sandboxId, parent_id: head, state: "next", created_at: Date.now() })
-      .execute()
+    await insertLayer(this.#database, sandboxId, layer, head, "next")
   }
 
   async removeLayer(layer: string): Promise<void> {
@@ -113,15 +109,15 @@ export class SandboxStore {
   }
 
   /** The machine writes to the layer that was made ahead of time: what was the head is sealed. */
-  async advanceHead(sandboxId: number, sealed: string, head: string): Promise<void> {
-    await this.#database.transaction().execute((transaction) => advance(transaction, sandboxId, sealed, head))
+  advanceHead(sealed: string, head: string): Promise<void> {
+    return advance(this.#database, sealed, head)
   }
 
   /** Records a snapshot: the sealed layer, and the new head on top of it. Once this returns, the snapshot exists. */
-  addSnapshot(sandboxId: number, sealed: string, head: string, snapshot: NewSnapshot): Promise<SnapshotRow> {
-    return this.#database.transaction().execute(async (transaction) => {
-      await advance(transaction, sandboxId, sealed, head)
-      return insertSnapshot(transaction, sandboxId, sealed, snapshot)
+  async addSnapshot(sandboxId: number, sealed: string, head: string, snapshot: NewSnapshot): Promise<void> {
+    await this.#database.transaction().execute(async (transaction) => {
+      await advance(transaction, sealed, head)
+      await insertSnapshot(transaction, sandboxId, sealed, snapshot)
     })
   }
 
@@ -175,34 +171,34 @@ export class SandboxStore {
       await insertLayer(transaction, sandboxId, head, target.layer_id, "head")
       await transaction
         .updateTable("sandboxes")
-        .set({ head_layer_id: head, machine_id: machineId })
+        .set({ machine_id: machineId })
         .where("id", "=", sandboxId)
         .execute()
-      return removeUnneededLayers(transaction, sandboxId)
+      return removeUnneededLayers(transaction, sandboxId, head)
     })
   }
 }
 
 async function insertLayer(
-  transaction: Transaction<Tables>,
+  database: Database,
   sandboxId: number,
   layer: string,
   parent: string | null,
   state: LayerRow["state"],
 ): Promise<void> {
-  await transaction
+  await database
     .insertInto("layers")
     .values({ id: layer, sandbox_id: sandboxId, parent_id: parent, state, created_at: Date.now() })
     .execute()
 }
 
-function insertSnapshot(
-  transaction: Transaction<Tables>,
+async function insertSnapshot(
+  database: Database,
   sandboxId: number,
   layer: string | null,
   snapshot: NewSnapshot,
-): Promise<SnapshotRow> {
-  return transaction
+): Promise<void> {
+  await database
     .insertInto("snapshots")
     .values({
       sandbox_id: sandboxId,
@@ -212,36 +208,29 @@ function insertSnapshot(
       exit_code: snapshot.exitCode,
       created_at: snapshot.createdAt,
     })
-    .returningAll()
-    .executeTakeFirstOrThrow()
+    .execute()
 }
 
-async function advance(
-  transaction: Transaction<Tables>,
-  sandboxId: number,
-  sealed: string,
-  head: string,
-): Promise<void> {
-  await transaction.updateTable("layers").set({ state: "sealed" }).where("id", "=", sealed).execute()
-  await transaction.updateTable("layers").set({ state: "head" }).where("id", "=", head).execute()
-  await transaction
-    .updateTable("sandboxes")
-    .set({ head_layer_id: head })
-    .where("id", "=", sandboxId)
+/** One statement: at no instant has the sandbox two heads, or none. */
+async function advance(database: Database, sealed: string, head: string): Promise<void> {
+  await database
+    .updateTable("layers")
+    .set({ state: sql`case id when ${sealed} then 'sealed' else 'head' end` })
+    .where("id", "in", [sealed, head])
     .execute()
 }
 
 /** Deletes the layers of a sandbox that neither its head nor a snapshot rests on. */
-async function removeUnneededLayers(transaction: Transaction<Tables>, sandboxId: number): Promise<string[]> {
+async function removeUnneededLayers(database: Database, sandboxId: number, head: string): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     with recursive needed(id) as (
-      select layer_id from snapshots where sandbox_id = ${sandboxId} and layer_id is not null
+      select ${head}
       union
-      select head_layer_id from sandboxes where id = ${sandboxId}
+      select layer_id from snapshots where sandbox_id = ${sandboxId} and layer_id is not null
       union
       select layers.parent_id from layers join needed on layers.id = needed.id where layers.parent_id is not null
     )
     delete from layers where sandbox_id = ${sandboxId} and id not in (select id from needed) returning id
-  `.execute(transaction)
+  `.execute(database)
   return rows.map((row) => row.id)
 }

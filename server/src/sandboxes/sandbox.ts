@@ -3,7 +3,7 @@ import PQueue from "p-queue"
 import { Failure } from "../failure.js"
 import type { SandboxRow } from "../store/tables.js"
 import { commandEnd, exitCodeOf, killCommand } from "./command.js"
-import { MachineKeeper, type RecordedSnapshot } from "./machine-keeper.js"
+import { MachineKeeper } from "./machine-keeper.js"
 import { requireSpace, type SandboxMeans } from "./means.js"
 import { Output } from "./output.js"
 import type {
@@ -90,7 +90,7 @@ export class Sandbox {
             stdout: stdout.text(),
             stderr: stderr.text(),
             exitCode,
-            snapshot: snapshot.row.name,
+            snapshot: snapshot.name,
             stdoutTruncated: stdout.truncated,
             stderrTruncated: stderr.truncated,
           },
@@ -227,13 +227,17 @@ export class Sandbox {
     era: AbortSignal,
     command: string | null,
     exitCode: number,
-  ): Promise<RecordedSnapshot> {
+  ): Promise<{ name: string; milliseconds: number }> {
     return this.#change(async () => {
       if (era.aborted) throw era.reason
       // Names are times, so a clock that stands still or goes back must not make two alike or out of order.
       this.#lastSnapshotAt = Math.max(Date.now(), this.#lastSnapshotAt + 1)
       const createdAt = this.#lastSnapshotAt
-      return this.#keeper.snapshot(machine, { name: `cmd_${createdAt}`, command, exitCode, createdAt })
+      const name = `cmd_${createdAt}`
+      return {
+        name,
+        milliseconds: await this.#keeper.snapshot(machine, { name, command, exitCode, createdAt }),
+      }
     })
   }
 }

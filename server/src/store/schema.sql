@@ -25,7 +25,6 @@ CREATE TABLE sandboxes (
   name text not null unique,
   image_key text not null,
   machine_id text,
-  head_layer_id text,
   agent_port integer,
   ssh_port integer,
   created_at integer not null

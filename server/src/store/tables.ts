@@ -43,7 +43,6 @@ interface SandboxesTable {
   name: string
   image_key: string
   machine_id: string | null
-  head_layer_id: string | null
   agent_port: number | null
   ssh_port: number | null
   created_at: number

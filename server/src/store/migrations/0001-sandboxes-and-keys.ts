@@ -27,14 +27,12 @@ const statements = [
   sql`create index ssh_keys_by_key on ssh_keys (key_id)`,
 
   // owner_id is no reference: 0 stands for the admin keys together.
-  // head_layer_id is no reference: layers already refer to their sandbox.
   sql`create table sandboxes (
     id integer primary key autoincrement,
     owner_id integer not null,
     name text not null unique,
     image_key text not null,
     machine_id text,
-    head_layer_id text,
     agent_port integer,
     ssh_port integer,
     created_at integer not null
