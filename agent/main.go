@@ -5,7 +5,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -34,10 +33,9 @@ func main() {
 		logger.Printf("commands have no control group: %v", err)
 	}
 	machine := &guest.Guest{Runner: &command.Runner{Reaper: children, Groups: groups}, Log: logger}
-	bootID := readBootID()
 	welcome := func(hello protocol.Hello) protocol.Welcome {
 		return protocol.Welcome{
-			Nonce: hello.Nonce, Protocol: protocol.Version, AgentVersion: version, Ready: machine.Ready(), BootID: bootID,
+			Nonce: hello.Nonce, Protocol: protocol.Version, AgentVersion: version, Ready: machine.Ready(),
 		}
 	}
 	for {
@@ -54,12 +52,4 @@ func outliveSignals() {
 		syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGUSR1, syscall.SIGSEGV,
 		syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGTERM, syscall.SIGSTKFLT, syscall.SIGXCPU, syscall.SIGXFSZ,
 		syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPWR, syscall.SIGSYS)
-}
-
-func readBootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(id))
 }

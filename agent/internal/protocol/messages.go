@@ -23,7 +23,6 @@ type Welcome struct {
 	Protocol     int    `json:"protocol"`
 	AgentVersion string `json:"agentVersion"`
 	Ready        bool   `json:"ready"`
-	BootID       string `json:"bootId"`
 }
 
 // Ping asks for a sign of life.

@@ -79,7 +79,6 @@ class FakeAgent {
       protocol: this.protocol,
       agentVersion: "9",
       ready: true,
-      bootId: "boot",
     })
   }
 
@@ -120,7 +119,7 @@ async function started(): Promise<{ connection: AgentConnection; execution: Exec
 
 describe("connecting", () => {
   it("tells what the agent says of itself", async () => {
-    expect((await connect()).welcome).toEqual({ agentVersion: "9", ready: true, bootId: "boot" })
+    expect((await connect()).welcome).toEqual({ agentVersion: "9", ready: true })
   })
 
   it("throws away whatever comes before the welcome to its own hello", async () => {
@@ -132,7 +131,6 @@ describe("connecting", () => {
           protocol: 1,
           agentVersion: "1",
           ready: false,
-          bootId: "old",
         }
         agent.leftovers = Buffer.concat([
           encodeFrame("STDOUT", 3, Buffer.alloc(100)),

@@ -20,7 +20,7 @@ const longestQueue = 32 * 1024 * 1024
 /** A session with the agent of one machine. The guest is not trusted: one that breaks the protocol is hung up on. */
 export class AgentConnection {
   /** What the agent said of itself. `ready` means that the machine was set up before. */
-  readonly welcome: { readonly agentVersion: string; readonly ready: boolean; readonly bootId: string }
+  readonly welcome: { readonly agentVersion: string; readonly ready: boolean }
   /** Resolves when the connection is gone, whatever the reason. */
   readonly closed: Promise<void>
 
@@ -32,8 +32,8 @@ export class AgentConnection {
   #gone: AgentGoneError | undefined
 
   private constructor(socket: Socket, greeting: Greeting) {
-    const { agentVersion, ready, bootId } = greeting.welcome
-    this.welcome = { agentVersion, ready, bootId }
+    const { agentVersion, ready } = greeting.welcome
+    this.welcome = { agentVersion, ready }
     this.#socket = socket
     this.#welcomesDue = greeting.welcomesDue
     this.closed = new Promise((resolve) => {

@@ -6,7 +6,7 @@ import { WelcomeFinder } from "./handshake.js"
 const nonce = "0123456789abcdef0123456789abcdef"
 
 function welcomeWith(welcomeNonce: string): Buffer {
-  const message = { nonce: welcomeNonce, protocol: 1, agentVersion: "1", ready: true, bootId: "boot" }
+  const message = { nonce: welcomeNonce, protocol: 1, agentVersion: "1", ready: true }
   return encodeFrame("WELCOME", 0, Buffer.from(JSON.stringify(message)))
 }
 

@@ -11,7 +11,6 @@ export const welcome = z.strictObject({
   protocol: z.int(),
   agentVersion: z.string().max(64),
   ready: z.boolean(),
-  bootId: z.string().max(64),
 })
 
 export const ping = z.strictObject({ op: z.literal("ping") })

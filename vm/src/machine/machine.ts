@@ -64,7 +64,7 @@ export class Machine {
 
   /** Whether the machine has come to its end, which `ended` tells a little later, when all is cleaned up. */
   get ending(): boolean {
-    return !this.agent.open || !this.#qmp.open
+    return !this.agent.open || !this.#qmp.open || !this.#process.running
   }
 
   /** Whether the machine stands still because the host's disk took no more writes. Nothing is lost; see `resume`. */

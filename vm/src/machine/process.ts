@@ -50,9 +50,9 @@ export class MachineProcess {
         })
       })
       child.unref()
-      const startTime = startTimeOf(pid)
-      if (startTime === undefined) throw new Error(`${qemu} ended at once: ${await lastWords(directory)}`)
-      return new MachineProcess(directory, pid, startTime)
+      const life = lifeOf(pid)
+      if (life === undefined) throw new Error(`${qemu} ended at once: ${await lastWords(directory)}`)
+      return new MachineProcess(directory, pid, life.startTime)
     } finally {
       await log.close()
       await extra?.close()
@@ -64,14 +64,20 @@ export class MachineProcess {
     for (const entry of await readdir("/proc")) {
       const pid = Number(entry)
       if (!Number.isInteger(pid) || !(await runsIn(pid, directory))) continue
-      const startTime = startTimeOf(pid)
-      if (startTime !== undefined) return new MachineProcess(directory, pid, startTime)
+      const life = lifeOf(pid)
+      if (life !== undefined) return new MachineProcess(directory, pid, life.startTime)
     }
     return undefined
   }
 
+  /** Whether it runs. When it does not, its files may still be open for a moment: see `gone`. */
   get running(): boolean {
-    return startTimeOf(this.pid) === this.#startTime
+    return this.#life?.dying === false
+  }
+
+  get #life(): Life | undefined {
+    const life = lifeOf(this.pid)
+    return life?.startTime === this.#startTime ? life : undefined
   }
 
   /** The end of what QEMU said on its standard error, for a message. */
@@ -79,10 +85,10 @@ export class MachineProcess {
     return lastWords(this.directory)
   }
 
-  /** Waits until the process is gone. */
+  /** Waits until nothing of the process is left. */
   async gone(milliseconds: number): Promise<void> {
     await poll(milliseconds, `the end of machine process ${this.pid}`, () =>
-      this.running ? undefined : true,
+      this.#life === undefined ? true : undefined,
     )
   }
 
@@ -94,8 +100,15 @@ export class MachineProcess {
   }
 }
 
-/** The start time in clock ticks since boot, which with the number names a process for good; undefined when it is dead. */
-function startTimeOf(pid: number): string | undefined {
+interface Life {
+  /** In clock ticks since boot; with its number it names a process for good. */
+  readonly startTime: string
+  /** Its first thread has ended, but others not yet, and with them its open files, their room and their locks. */
+  readonly dying: boolean
+}
+
+/** What the kernel knows of a process; undefined when it is dead. */
+function lifeOf(pid: number): Life | undefined {
   let stat: string
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "utf8")
@@ -104,10 +117,9 @@ function startTimeOf(pid: number): string | undefined {
   }
   // The second field is the program's name in parentheses and may hold anything; see proc(5).
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  const [state, threads, startTime] = [fields[0], fields[17], fields[19]]
-  // Its other threads may outlive the first one a little, and with them its open files, their room and their locks.
+  const [state, threads, startTime = ""] = [fields[0], fields[17], fields[19]]
   const dead = (state === "Z" && threads === "1") || state === "X"
-  return dead ? undefined : startTime
+  return dead ? undefined : { startTime, dying: state === "Z" }
 }
 
 async function runsIn(pid: number, directory: string): Promise<boolean> {
