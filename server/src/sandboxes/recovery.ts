@@ -64,6 +64,7 @@ async function alignHead(row: SandboxRow, machine: Machine, means: SandboxMeans)
 
 /** Removes the files that no record names, and reports (never hides) the layers whose file is missing. */
 async function compareLayers({ store, room, log }: SandboxMeans): Promise<void> {
+  await room.disk.removeUnfinished()
   // Files first: a layer is recorded before its file is made, so a file that is seen here and not recorded is a leftover.
   const files = await room.disk.list()
   const recorded = await store.allLayers()

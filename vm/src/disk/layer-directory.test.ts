@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { execa } from "execa"
@@ -38,6 +38,15 @@ test("tells a layer that was written to from one that was not", async () => {
   await layers.create(top, bottom, image)
   expect(await layers.holdsData(bottom)).toBe(true)
   expect(await layers.holdsData(top)).toBe(false)
+})
+
+test("shows no layer whose making was cut short, and sweeps it up", async () => {
+  const layer = newLayerId()
+  const cutShort = `${layers.path(layer)}.unfinished`
+  await writeFile(cutShort, "")
+  expect(await layers.list()).toEqual([])
+  await layers.removeUnfinished()
+  expect((await readdir(directory)).filter((name) => name.startsWith(layer))).toEqual([])
 })
 
 test("lists its layers and nothing else, and removes a layer that may be gone", async () => {

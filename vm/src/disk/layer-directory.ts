@@ -1,4 +1,4 @@
-import { open, readdir, rm } from "node:fs/promises"
+import { open, readdir, rename, rm } from "node:fs/promises"
 import { join, relative } from "node:path"
 import { execa } from "execa"
 import { z } from "zod"
@@ -11,6 +11,9 @@ import { isLayerId, type LayerId } from "./layer.js"
  * because a file system touches a handful of scattered blocks and each one costs a cluster.
  */
 const clusterBits = 14
+
+/** Ends the name of a layer's file until it is whole. */
+const unfinished = ".unfinished"
 
 /** Checking one layer is a matter of milliseconds; a disk that does not answer for this long is broken. */
 const toolTimeoutMilliseconds = 30_000
@@ -31,18 +34,26 @@ export class LayerDirectory {
 
   /**
    * Makes an empty layer on top of another one, or of the image's blank disk. The name of what it rests on is written
-   * into the file, so that the chain can be followed without the database.
+   * into the file, so that the chain can be followed without the database. The file appears whole or not at all.
    */
   async create(layer: LayerId, parent: LayerId | undefined, image: Image): Promise<void> {
     const below = parent === undefined ? relative(this.#directory, image.blankDisk) : `${parent}.qcow2`
     const { length, pieces } = emptyQcow2(image.diskBytes, clusterBits, below)
-    const file = await open(this.path(layer), "wx", 0o600)
+    const path = this.path(layer)
+    const file = await open(path + unfinished, "wx", 0o600)
     try {
       for (const { offset, bytes } of pieces) await file.write(bytes, 0, bytes.length, offset)
       await file.truncate(length)
     } finally {
       await file.close()
     }
+    await rename(path + unfinished, path)
+  }
+
+  /** Removes what was being made when an earlier server died. */
+  async removeUnfinished(): Promise<void> {
+    const names = await readdir(this.#directory)
+    for (const name of names.filter((name) => name.endsWith(unfinished))) await rm(join(this.#directory, name))
   }
 
   /** Whether anything was ever written to the layer itself. It must not be open in a machine. */
@@ -66,8 +77,9 @@ export class LayerDirectory {
       .filter(isLayerId)
   }
 
-  /** Removes a layer's file; one that is gone already is no error. */
+  /** Removes a layer's file, finished or not; one that is gone already is no error. */
   async remove(layer: LayerId): Promise<void> {
     await rm(this.path(layer), { force: true })
+    await rm(this.path(layer) + unfinished, { force: true })
   }
 }
