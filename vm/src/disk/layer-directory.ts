@@ -53,7 +53,8 @@ export class LayerDirectory {
   /** Removes what was being made when an earlier server died. */
   async removeUnfinished(): Promise<void> {
     const names = await readdir(this.#directory)
-    for (const name of names.filter((name) => name.endsWith(unfinished))) await rm(join(this.#directory, name))
+    for (const name of names.filter((name) => name.endsWith(unfinished)))
+      await rm(join(this.#directory, name))
   }
 
   /** Whether anything was ever written to the layer itself. It must not be open in a machine. */
