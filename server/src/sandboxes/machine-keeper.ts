@@ -2,12 +2,20 @@ import { newLayerId, type Machine } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { chainOf } from "./chain.js"
+import { LayerMerger } from "./layer-merger.js"
 import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
 import type { NewSnapshot } from "./sandbox-store.js"
 import { asFailure } from "./storage-failure.js"
 
 /** How long a machine that is stopped in order may take to write its files out. */
 const stopMilliseconds = 5_000
+
+/** A layer whose content the disk had when its machine had written so often. */
+export interface Rest {
+  /** null is the image's blank disk. */
+  readonly layer: string | null
+  readonly writes: number
+}
 
 /**
  * Keeps the machine of one sandbox and the layers of its disk. Its methods are called one at a time; `Sandbox` sees to it.
@@ -20,12 +28,16 @@ export class MachineKeeper {
   readonly #means: SandboxMeans
   #machine: Machine | undefined
   #lastStartFailed = false
+  /** Unknown for a machine that was started on a head with changes, until the next snapshot. */
+  #rest: Rest | undefined
+  readonly #merger: LayerMerger
   /** Settles when the layer for the next snapshot is ready, or could not be made. */
   #next: Promise<void> = Promise.resolve()
 
   constructor(sandbox: SandboxRow, means: SandboxMeans) {
     this.#sandbox = sandbox
     this.#means = means
+    this.#merger = new LayerMerger(sandbox, means)
   }
 
   /** The machine, unless none runs. */
@@ -39,8 +51,9 @@ export class MachineKeeper {
   }
 
   /** Takes charge of a machine that already runs on the sandbox's head. */
-  take(machine: Machine): void {
+  take(machine: Machine, rest?: Rest): void {
     this.#machine = machine
+    this.#rest = rest
     this.#lastStartFailed = false
     void machine.ended.then(() => {
       if (this.#machine !== machine) return
@@ -88,13 +101,21 @@ export class MachineKeeper {
     } catch (error) {
       throw this.#failure(error)
     }
+    const { store, reserve } = this.#means
     try {
       const started = performance.now()
-      await this.#means.reserve.giveWhenFull()
+      const [writes] = await Promise.all([machine.writes(), reserve.giveWhenFull()])
+      if (this.#rest?.writes === writes) {
+        await store.nameLayer(this.#sandbox.id, this.#rest.layer, snapshot)
+        return performance.now() - started
+      }
       const sealed = await machine.seal()
-      await this.#means.store.addSnapshot(this.#sandbox.id, sealed, machine.head, snapshot)
+      await store.addSnapshot(this.#sandbox.id, sealed, machine.head, snapshot)
+      // Counted before the layer was sealed: what was written in between is in it, and at worst is sealed once more.
+      this.#rest = { layer: sealed, writes }
       const milliseconds = performance.now() - started
       this.#prepareNext(machine)
+      this.#merger.sealed(machine, sealed)
       return milliseconds
     } catch (error) {
       await machine.kill()
@@ -111,12 +132,16 @@ export class MachineKeeper {
     const { store, room } = this.#means
     const id = room.newMachineId()
     const head = newLayerId()
-    const chain = chainOf(await store.layers(this.#sandbox.id), target.layer_id)
     let fresh: Machine | undefined
+    let rest: Rest
     let unneeded: string[]
     try {
+      // The old machine must not be writing to a layer that the new one reads.
+      await this.#merger.stop()
+      const chain = chainOf(await store.layers(this.#sandbox.id), target.layer_id)
       await this.#createLayer(head, target.layer_id)
       fresh = await this.#start(id, [...chain, head])
+      rest = { layer: target.layer_id, writes: await fresh.writes() }
       unneeded = await store.restore(this.#sandbox.id, target, head, id)
     } catch (error) {
       await fresh?.kill()
@@ -125,7 +150,7 @@ export class MachineKeeper {
     }
     committed()
     await this.#end()
-    this.take(fresh)
+    this.take(fresh, rest)
     await this.#removeLayers(unneeded)
   }
 
@@ -141,6 +166,7 @@ export class MachineKeeper {
     if (machine === undefined) return
     this.#machine = undefined
     await this.#next
+    await this.#merger.stop()
     await machine.stop(stopMilliseconds)
     await this.#means.store.setMachine(this.#sandbox.id, null)
   }
@@ -166,6 +192,7 @@ export class MachineKeeper {
     this.#machine = undefined
     await machine?.kill()
     await this.#next
+    await this.#merger.stop()
   }
 
   /** Makes the layer for the next snapshot ready in the background, so that a snapshot need not wait for it. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { statfs } from "node:fs/promises"
 import type { GuestIdentity, ImageShelf, MachineRoom } from "@opensandbox/vm"
+import type PQueue from "p-queue"
 import type { Logger } from "pino"
 import type { DiskReserve } from "./disk-reserve.js"
 import { diskFull } from "./storage-failure.js"
@@ -13,6 +14,8 @@ export interface SandboxMeans {
   readonly images: ImageShelf
   readonly dataDirectory: string
   readonly reserve: DiskReserve
+  /** The turns of the merges: one at a time on this host, so that they leave it to the commands. */
+  readonly merges: PQueue
   readonly log: Logger
   /** Bytes of each output stream of a command that are kept. */
   readonly maxOutputBytes: number

@@ -1,5 +1,6 @@
 import { join } from "node:path"
 import { ImageShelf, MachineRoom, type Accelerator } from "@opensandbox/vm"
+import PQueue from "p-queue"
 import type { Logger } from "pino"
 import type { ServerConfig } from "../config.js"
 import type { Database } from "../store/database.js"
@@ -39,7 +40,9 @@ export async function openSandboxes(parts: {
   const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB })
   log.info({ image: image.key, ...room.choice }, "machines can start")
   const store = new SandboxStore(parts.database)
-  const means = { store, room, images, dataDirectory, reserve, log, maxOutputBytes: config.maxOutputBytes }
+  const merges = new PQueue({ concurrency: 1 })
+  const { maxOutputBytes } = config
+  const means = { store, room, images, dataDirectory, reserve, merges, log, maxOutputBytes }
   const sandboxes = await Sandboxes.open(means, parts.ports, image, config.maxSandboxes)
   return { service: sandboxes, accelerator: room.choice.accelerator, close: () => sandboxes.close() }
 }

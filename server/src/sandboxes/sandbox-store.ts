@@ -121,6 +121,16 @@ export class SandboxStore {
     })
   }
 
+  /** Records a snapshot of a disk that has not changed since a layer was sealed: another name for that layer. */
+  nameLayer(sandboxId: number, layer: string | null, snapshot: NewSnapshot): Promise<void> {
+    return insertSnapshot(this.#database, sandboxId, layer, snapshot)
+  }
+
+  /** A layer has taken in those between it and its new parent. */
+  async setParent(layer: string, parent: string | null): Promise<void> {
+    await this.#database.updateTable("layers").set({ parent_id: parent }).where("id", "=", layer).execute()
+  }
+
   /** By creation time; the sandbox's, or all of an owner's. */
   async snapshots(
     of: { sandboxId: number } | { ownerId: number },
@@ -188,7 +198,14 @@ async function insertLayer(
 ): Promise<void> {
   await database
     .insertInto("layers")
-    .values({ id: layer, sandbox_id: sandboxId, parent_id: parent, state, created_at: Date.now() })
+    .values({
+      id: layer,
+      sandbox_id: sandboxId,
+      parent_id: parent,
+      number: sql`coalesce((select number from layers where id = ${parent}), 0) + 1`,
+      state,
+      created_at: Date.now(),
+    })
     .execute()
 }
 

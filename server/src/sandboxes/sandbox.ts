@@ -3,7 +3,7 @@ import PQueue from "p-queue"
 import { Failure } from "../failure.js"
 import type { SandboxRow } from "../store/tables.js"
 import { commandEnd, exitCodeOf, killCommand } from "./command.js"
-import { MachineKeeper } from "./machine-keeper.js"
+import { MachineKeeper, type Rest } from "./machine-keeper.js"
 import { requireSpace, type SandboxMeans } from "./means.js"
 import { Output } from "./output.js"
 import type {
@@ -43,13 +43,20 @@ export class Sandbox {
   /**
    * @param newestSnapshotAt When the newest snapshot was taken, in Unix milliseconds.
    * @param machine The sandbox's machine if it runs already.
+   * @param rest What that machine's disk holds, if that is known.
    */
-  constructor(row: SandboxRow, means: SandboxMeans, newestSnapshotAt: number, machine?: Machine) {
+  constructor(
+    row: SandboxRow,
+    means: SandboxMeans,
+    newestSnapshotAt: number,
+    machine?: Machine,
+    rest?: Rest,
+  ) {
     this.row = row
     this.#means = means
     this.#lastSnapshotAt = newestSnapshotAt
     this.#keeper = new MachineKeeper(row, means)
-    if (machine !== undefined) this.#keeper.take(machine)
+    if (machine !== undefined) this.#keeper.take(machine, rest)
   }
 
   get status(): "running" | "stopped" | "restoring" | "failed" {

@@ -166,7 +166,10 @@ export class Sandboxes implements SandboxService {
           head,
           createdAt,
         })
-        return new Sandbox(row, this.#means, createdAt, machine)
+        return new Sandbox(row, this.#means, createdAt, machine, {
+          layer: null,
+          writes: await machine.writes(),
+        })
       } catch (error) {
         await machine.kill()
         throw error

@@ -36,6 +36,7 @@ CREATE TABLE layers (
   id text primary key not null,
   sandbox_id integer not null references sandboxes (id),
   parent_id text references layers (id),
+  number integer not null,
   state text not null check (state in ('sealed', 'head', 'next')),
   created_at integer not null
 ) strict;

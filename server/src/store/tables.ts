@@ -54,8 +54,10 @@ type LayerState = "sealed" | "head" | "next"
 interface LayersTable {
   id: string
   sandbox_id: number
-  /** The layer beneath; `null` rests on the image's blank disk. */
+  /** The layer beneath; `null` rests on the image's blank disk. Merging replaces it by one further down. */
   parent_id: string | null
+  /** How many layers up from the blank disk, as if none had been merged. */
+  number: number
   state: LayerState
   created_at: number
 }

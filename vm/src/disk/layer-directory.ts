@@ -32,12 +32,17 @@ export class LayerDirectory {
     return join(this.#directory, `${layer}.qcow2`)
   }
 
+  /** How a layer's file names the one that it rests on: another layer, or the image's blank disk. */
+  nameFor(layer: LayerId | undefined, image: Image): string {
+    return layer === undefined ? relative(this.#directory, image.blankDisk) : `${layer}.qcow2`
+  }
+
   /**
    * Makes an empty layer on top of another one, or of the image's blank disk. The name of what it rests on is written
    * into the file, so that the chain can be followed without the database. The file appears whole or not at all.
    */
   async create(layer: LayerId, parent: LayerId | undefined, image: Image): Promise<void> {
-    const below = parent === undefined ? relative(this.#directory, image.blankDisk) : `${parent}.qcow2`
+    const below = this.nameFor(parent, image)
     const { length, pieces } = emptyQcow2(image.diskBytes, clusterBits, below)
     const path = this.path(layer)
     const file = await open(path + unfinished, "wx", 0o600)

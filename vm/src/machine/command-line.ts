@@ -34,6 +34,9 @@ export const machineFiles = {
 /** The device that has the sandbox's disk, as QEMU's monitor calls it. */
 export const sandboxDisk = "vdb"
 
+/** The node of the image's blank disk, on which every chain rests. */
+export const blankNode = "blank"
+
 /** Kept of what the guest writes to its console: enough for a kernel's last words, and no more. */
 export const consoleBytes = 64 * 1024
 

@@ -3,6 +3,7 @@ import type { AgentConnection, ExecRequest, Execution, OutputHandler } from "../
 import type { LayerId } from "../disk/layer.js"
 import { QmpError, type QmpClient } from "../qmp/client.js"
 import { consoleBytes, consoleDevice, layerNode, sandboxDisk, type ChainLink } from "./command-line.js"
+import { mergeLayers, type Merge } from "./merge.js"
 import type { MachineProcess } from "./process.js"
 
 /** Names a machine: also its directory. */
@@ -15,6 +16,13 @@ const blockDevices = z.array(
   z.object({
     qdev: z.string().default(""),
     inserted: z.object({ "node-name": z.string() }).optional(),
+  }),
+)
+
+const blockStatistics = z.array(
+  z.object({
+    qdev: z.string().default(""),
+    stats: z.object({ wr_operations: z.number(), unmap_operations: z.number() }),
   }),
 )
 
@@ -123,6 +131,22 @@ export class Machine {
       // It was never opened in this machine.
       if (!(error instanceof QmpError)) throw error
     }
+  }
+
+  /**
+   * How often the guest has changed its disk since the machine started, by the host's own count. What the guest has
+   * synced is in it: when the count stands still between two syncs, so did the disk.
+   */
+  async writes(): Promise<number> {
+    const devices = blockStatistics.parse(await this.#qmp.execute("query-blockstats"))
+    const statistics = devices.find((device) => device.qdev.includes(sandboxDisk))?.stats
+    if (statistics === undefined) throw new Error("the machine has no disk")
+    return statistics.wr_operations + statistics.unmap_operations
+  }
+
+  /** Shortens the chain; see `mergeLayers`. */
+  merge(merge: Merge, cancelled: AbortSignal): Promise<void> {
+    return mergeLayers(this.#qmp, merge, cancelled)
   }
 
   /** The last 64 KiB that the guest wrote to its console. */

@@ -7,7 +7,7 @@ import type { LayerDirectory } from "../disk/layer-directory.js"
 import type { LayerId } from "../disk/layer.js"
 import { QmpClient } from "../qmp/client.js"
 import { leaveMemoryOut, type Template } from "../template/template.js"
-import { commandLine, machineFiles, type ChainLink } from "./command-line.js"
+import { blankNode, commandLine, machineFiles, type ChainLink } from "./command-line.js"
 import { headOf, Machine, type MachineId } from "./machine.js"
 import { MachineProcess } from "./process.js"
 
@@ -52,7 +52,7 @@ export async function startMachine(
 ): Promise<Machine> {
   const head = layers.at(-1)
   if (head === undefined) throw new MachineStartError("a machine needs a layer to write to")
-  const blank: ChainLink = { node: "blank", path: template.image.blankDisk }
+  const blank: ChainLink = { node: blankNode, path: template.image.blankDisk }
   const args = commandLine({
     ...template,
     memoryShared: false,
