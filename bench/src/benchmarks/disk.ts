@@ -45,7 +45,7 @@ async function settledBytes(directory: string): Promise<number> {
 
 /** What the files take on the disk, which is less than their length where they have holes. */
 async function allocatedBytes(directory: string): Promise<number> {
-  const names = await readdir(directory)
+  const names = (await readdir(directory)).filter((name) => name.endsWith(".qcow2"))
   const files = await Promise.all(names.map((name) => stat(join(directory, name))))
   // The unit of `blocks` is 512 bytes whatever the file system.
   return files.reduce((sum, { blocks }) => sum + blocks * 512, 0)

@@ -1,4 +1,4 @@
-import { blankNode, type Machine } from "@opensandbox/vm"
+import { blankNode, within, type Machine } from "@opensandbox/vm"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { mergePlan } from "./merge-plan.js"
@@ -11,7 +11,8 @@ export class LayerMerger {
   readonly #sandbox: SandboxRow
   readonly #means: SandboxMeans
   #cancel = new AbortController()
-  /** The merge that is under way; none waits for those of other sandboxes. */
+  /** Settles when no merge of this sandbox is under way or waits for its turn. */
+  #idle: Promise<unknown> = Promise.resolve()
   #running: Promise<void> = Promise.resolve()
 
   constructor(sandbox: SandboxRow, means: SandboxMeans) {
@@ -26,16 +27,22 @@ export class LayerMerger {
       if (!signal.aborted) this.#running = this.#merge(machine, layer, signal)
       return this.#running
     })
+    this.#idle = Promise.allSettled([this.#idle, turn])
     turn.catch((error: unknown) => {
       if (signal.aborted || machine.ending) return
       this.#means.log.warn({ sandbox: this.#sandbox.name, layer, err: error }, "layers could not be merged")
     })
   }
 
-  /** Breaks off what is under way. Afterwards the machine writes to no sealed layer's file. */
-  async stop(): Promise<void> {
-    this.#cancel.abort()
-    this.#cancel = new AbortController()
+  /**
+   * Sees to it that the machine writes to no sealed layer's file: waits a little, as most merges take no longer, then
+   * breaks off what is under way.
+   */
+  async stop(graceMilliseconds: number): Promise<void> {
+    await within(graceMilliseconds, "the merging of layers", this.#idle).catch(() => {
+      this.#cancel.abort()
+      this.#cancel = new AbortController()
+    })
     await Promise.allSettled([this.#running])
   }
 

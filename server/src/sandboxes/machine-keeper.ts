@@ -10,6 +10,9 @@ import { asFailure } from "./storage-failure.js"
 /** How long a machine that is stopped in order may take to write its files out. */
 const stopMilliseconds = 5_000
 
+/** How long a restore waits for a merge, rather than undo its work; most take some 50 ms. */
+const mergeGraceMilliseconds = 1_000
+
 /** A layer whose content the disk had when its machine had written so often. */
 export interface Rest {
   /** null is the image's blank disk. */
@@ -137,7 +140,7 @@ export class MachineKeeper {
     let unneeded: string[]
     try {
       // The old machine must not be writing to a layer that the new one reads.
-      await this.#merger.stop()
+      await this.#merger.stop(mergeGraceMilliseconds)
       const chain = chainOf(await store.layers(this.#sandbox.id), target.layer_id)
       await this.#createLayer(head, target.layer_id)
       fresh = await this.#start(id, [...chain, head])
@@ -166,7 +169,7 @@ export class MachineKeeper {
     if (machine === undefined) return
     this.#machine = undefined
     await this.#next
-    await this.#merger.stop()
+    await this.#merger.stop(0)
     await machine.stop(stopMilliseconds)
     await this.#means.store.setMachine(this.#sandbox.id, null)
   }
@@ -192,7 +195,7 @@ export class MachineKeeper {
     this.#machine = undefined
     await machine?.kill()
     await this.#next
-    await this.#merger.stop()
+    await this.#merger.stop(0)
   }
 
   /** Makes the layer for the next snapshot ready in the background, so that a snapshot need not wait for it. */
