@@ -92,9 +92,9 @@ export const vmInfo = z
     ssh_port: port.describe("TCP port on the server's loopback address that speaks SSH, user `sandbox`."),
     agentHealthy: z.boolean().describe("Whether the agent in the guest answers."),
     accelerator: z
-      .enum(["kvm", "hvf", "tcg"])
+      .enum(["kvm", "tcg"])
       .describe(
-        "What runs the guest's instructions: `kvm` and `hvf` are hardware virtualisation; `tcg` is software emulation, " +
+        "What runs the guest's instructions: `kvm` is hardware virtualisation; `tcg` is software emulation, " +
           "for development, and gives no isolation guarantee.",
       ),
     created_at: createdAt,

@@ -21,10 +21,10 @@ export interface components {
       /** @description Whether the agent in the guest answers. */
       agentHealthy: boolean
       /**
-       * @description What runs the guest's instructions: `kvm` and `hvf` are hardware virtualisation; `tcg` is software emulation, for development, and gives no isolation guarantee.
+       * @description What runs the guest's instructions: `kvm` is hardware virtualisation; `tcg` is software emulation, for development, and gives no isolation guarantee.
        * @enum {string}
        */
-      accelerator: "kvm" | "hvf" | "tcg"
+      accelerator: "kvm" | "tcg"
       /**
        * Format: date-time
        * @description When it was created, ISO 8601 in UTC.

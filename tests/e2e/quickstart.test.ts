@@ -27,7 +27,7 @@ describe("the SDK's promises on a real machine", () => {
         agent_port: anyNumber,
         ssh_port: anyNumber,
         agentHealthy: true,
-        accelerator: matching(/^(kvm|hvf|tcg)$/),
+        accelerator: matching(/^(kvm|tcg)$/),
         created_at: anyString,
       },
     ])

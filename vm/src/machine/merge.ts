@@ -1,4 +1,5 @@
-import { within } from "../deadline.js"
+import { z } from "zod"
+import { poll, within } from "../deadline.js"
 import type { LayerId } from "../disk/layer.js"
 import type { QmpClient } from "../qmp/client.js"
 
@@ -13,6 +14,8 @@ export interface Merge {
   /** The base's file as the layer's file shall name it. */
   readonly baseFile: string
 }
+
+const blockJobs = z.array(z.object({ device: z.string() }))
 
 /** Copying is some hundred megabytes a second; what takes longer than this does not get on. */
 const mergeMilliseconds = 3_600_000
@@ -55,6 +58,18 @@ export async function mergeLayers(qmp: QmpClient, merge: Merge, cancelled: Abort
   }
   // Nobody reads them in this machine any more, and each holds a file open. One that another rests on cannot go.
   for (const node of merge.between.toReversed()) await qmp.execute("blockdev-del", { "node-name": node })
+}
+
+/** Breaks off the merges that an earlier server began in a machine; nobody waits for their end any more. */
+export async function abandonMerges(qmp: QmpClient): Promise<void> {
+  await poll(cancelMilliseconds, "the end of an earlier server's merges", async () => {
+    const jobs = blockJobs.parse(await qmp.execute("query-block-jobs"))
+    for (const { device } of jobs) {
+      // It may just have come to its end.
+      await qmp.execute("block-job-cancel", { device, force: true }).catch(() => undefined)
+    }
+    return jobs.length === 0 ? true : undefined
+  })
 }
 
 interface JobEnd {

@@ -9,6 +9,7 @@ import { QmpClient } from "../qmp/client.js"
 import { leaveMemoryOut, type Template } from "../template/template.js"
 import { blankNode, commandLine, machineFiles, type ChainLink } from "./command-line.js"
 import { headOf, Machine, type MachineId } from "./machine.js"
+import { abandonMerges } from "./merge.js"
 import { MachineProcess } from "./process.js"
 
 /** The machine did not come up, or could not be taken up again. */
@@ -101,6 +102,7 @@ export async function adoptMachine(id: MachineId, directory: string): Promise<Ma
     // Going on, one that stands still on a full disk would take the last room before anything can be recorded there.
     const { status } = runState.parse(await qmp.execute("query-status"))
     if (status !== "running") throw new Error(`it stood still (${status})`)
+    await abandonMerges(qmp)
     const agent = await AgentConnection.connect(join(directory, machineFiles.agent), {
       deadlineMs: adoptMilliseconds,
     })
