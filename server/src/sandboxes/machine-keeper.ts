@@ -1,10 +1,12 @@
-import { newLayerId, type Machine } from "@opensandbox/vm"
+import { newLayerId, type Image, type Machine } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { chainOf } from "./chain.js"
 import { LayerMerger } from "./layer-merger.js"
 import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
+import { NextLayer } from "./next-layer.js"
 import type { NewSnapshot } from "./sandbox-store.js"
+import { settleHead } from "./settle-head.js"
 import { asFailure } from "./storage-failure.js"
 
 /** How long a machine that is stopped in order may take to write its files out. */
@@ -34,13 +36,13 @@ export class MachineKeeper {
   /** Unknown for a machine that was started on a head with changes, until the next snapshot. */
   #rest: Rest | undefined
   readonly #merger: LayerMerger
-  /** Settles when the layer for the next snapshot is ready, or could not be made. */
-  #next: Promise<void> = Promise.resolve()
+  readonly #next: NextLayer
 
   constructor(sandbox: SandboxRow, means: SandboxMeans) {
     this.#sandbox = sandbox
     this.#means = means
     this.#merger = new LayerMerger(sandbox, means)
+    this.#next = new NextLayer(sandbox, means)
   }
 
   /** The machine, unless none runs. */
@@ -66,7 +68,7 @@ export class MachineKeeper {
       )
       this.#machine = undefined
     })
-    this.#prepareNext(machine)
+    this.#next.make(machine)
   }
 
   /**
@@ -98,9 +100,8 @@ export class MachineKeeper {
    * @throws Failure when it could not be recorded: the machine is ended then, and its next start sorts the layers out.
    */
   async snapshot(machine: Machine, snapshot: NewSnapshot): Promise<number> {
-    await this.#next
     try {
-      if (!machine.prepared) await this.#prepare(machine)
+      await this.#next.ready(machine)
     } catch (error) {
       throw this.#failure(error)
     }
@@ -117,7 +118,7 @@ export class MachineKeeper {
       // Counted before the layer was sealed: what was written in between is in it, and at worst is sealed once more.
       this.#rest = { layer: sealed, writes }
       const milliseconds = performance.now() - started
-      this.#prepareNext(machine)
+      this.#next.make(machine)
       this.#merger.sealed(machine, sealed)
       return milliseconds
     } catch (error) {
@@ -142,7 +143,7 @@ export class MachineKeeper {
       // The old machine must not be writing to a layer that the new one reads.
       await this.#merger.stop(mergeGraceMilliseconds)
       const chain = chainOf(await store.layers(this.#sandbox.id), target.layer_id)
-      await this.#createLayer(head, target.layer_id)
+      await room.disk.create(head, target.layer_id ?? undefined, await this.#image())
       fresh = await this.#start(id, [...chain, head])
       rest = { layer: target.layer_id, writes: await fresh.writes() }
       unneeded = await store.restore(this.#sandbox.id, target, head, id)
@@ -168,7 +169,7 @@ export class MachineKeeper {
     const machine = this.#machine
     if (machine === undefined) return
     this.#machine = undefined
-    await this.#next
+    await this.#next.idle()
     await this.#merger.stop(0)
     await machine.stop(stopMilliseconds)
     await this.#means.store.setMachine(this.#sandbox.id, null)
@@ -177,7 +178,8 @@ export class MachineKeeper {
   async #startFromHead(): Promise<Machine> {
     const { store, room, dataDirectory } = this.#means
     await requireSpace(dataDirectory)
-    const head = await this.#settleHead()
+    await this.#next.idle()
+    const head = await settleHead(this.#sandbox.id, store, room.disk)
     const chain = chainOf(await store.layers(this.#sandbox.id), head)
     const id = room.newMachineId()
     // Recorded first, so that a server that dies from here on leaves no machine that its successor does not know.
@@ -186,75 +188,19 @@ export class MachineKeeper {
   }
 
   async #start(id: string, chain: readonly string[]): Promise<Machine> {
-    const image = await this.#means.images.get(this.#sandbox.image_key)
-    return this.#means.room.start(id, image, chain, guestIdentity(this.#sandbox))
+    return this.#means.room.start(id, await this.#image(), chain, guestIdentity(this.#sandbox))
+  }
+
+  #image(): Promise<Image> {
+    return this.#means.images.get(this.#sandbox.image_key)
   }
 
   async #end(): Promise<void> {
     const machine = this.#machine
     this.#machine = undefined
     await machine?.kill()
-    await this.#next
+    await this.#next.idle()
     await this.#merger.stop(0)
-  }
-
-  /** Makes the layer for the next snapshot ready in the background, so that a snapshot need not wait for it. */
-  #prepareNext(machine: Machine): void {
-    this.#next = this.#prepare(machine).catch((error: unknown) => {
-      // The snapshot that needs the layer tries again and tells its caller; a machine that is ending needs none.
-      this.#means.log.debug(
-        { sandbox: this.#sandbox.name, err: error },
-        "no layer is ready for the next snapshot",
-      )
-    })
-  }
-
-  async #prepare(machine: Machine): Promise<void> {
-    const { store, room } = this.#means
-    const layer = newLayerId()
-    // Recorded first: a machine that is found on a layer after a crash is found on one that is known.
-    await store.addNext(this.#sandbox.id, layer, machine.head)
-    try {
-      await this.#createLayer(layer, machine.head)
-      await machine.prepare({ node: layer, path: room.disk.path(layer) })
-    } catch (error) {
-      await room.disk.remove(layer)
-      await store.removeLayer(layer)
-      throw error
-    }
-  }
-
-  /**
-   * Finds out which layer a machine that has ended wrote to last: the head, or, when the server or the machine died in
-   * the middle of a snapshot, the one that was ready to follow it.
-   */
-  async #settleHead(): Promise<string> {
-    await this.#next
-    const { store, room } = this.#means
-    const layers = await store.layers(this.#sandbox.id)
-    const head = layers.find((layer) => layer.state === "head")
-    if (head === undefined) throw new Error("the sandbox has no head")
-    let settled = head.id
-    for (const next of layers.filter((layer) => layer.state === "next")) {
-      if (await this.#wasWrittenTo(next.id)) {
-        await store.advanceHead(settled, next.id)
-        settled = next.id
-      } else {
-        await store.removeLayer(next.id)
-        await room.disk.remove(next.id)
-      }
-    }
-    return settled
-  }
-
-  async #wasWrittenTo(layer: string): Promise<boolean> {
-    const files = new Set(await this.#means.room.disk.list())
-    return files.has(layer) && this.#means.room.disk.holdsData(layer)
-  }
-
-  async #createLayer(layer: string, parent: string | null): Promise<void> {
-    const image = await this.#means.images.get(this.#sandbox.image_key)
-    await this.#means.room.disk.create(layer, parent ?? undefined, image)
   }
 
   async #removeLayers(layers: readonly string[]): Promise<void> {
