@@ -1,4 +1,5 @@
 import { readFile, rename, writeFile } from "node:fs/promises"
+import { isDeepStrictEqual } from "node:util"
 import { z } from "zod"
 import type { HostIdentity } from "../template/template-key.js"
 import type { Accelerator } from "./accelerator.js"
@@ -22,8 +23,8 @@ export async function rememberedChoice(
   host: HostIdentity,
 ): Promise<AcceleratorChoice | undefined> {
   try {
-    const remembered = rememberedFile.parse(JSON.parse(await readFile(file, "utf8")))
-    return JSON.stringify(remembered.host) === JSON.stringify(host) ? remembered : undefined
+    const { host: then, ...choice } = rememberedFile.parse(JSON.parse(await readFile(file, "utf8")))
+    return isDeepStrictEqual(then, host) ? choice : undefined
   } catch {
     // No answer, or one from another version: the probe is run again.
     return undefined
@@ -35,8 +36,7 @@ export async function rememberChoice(
   host: HostIdentity,
   choice: AcceleratorChoice,
 ): Promise<void> {
-  const { qemu, processor, kernel } = host
-  const text = JSON.stringify({ host: { qemu, processor, kernel }, ...choice }, undefined, 2)
+  const text = JSON.stringify({ host, ...choice }, undefined, 2)
   const temporary = `${file}.${process.pid}`
   await writeFile(temporary, `${text}\n`)
   await rename(temporary, file)
