@@ -1,10 +1,25 @@
-import { closeSync, openSync } from "node:fs"
-import { mkdir } from "node:fs/promises"
+import { closeSync, constants, openSync } from "node:fs"
+import { access, mkdir } from "node:fs/promises"
 import { join } from "node:path"
 
-/** Makes the data directory if it is missing, for its owner's eyes only. */
+/**
+ * Makes the data directory if it is missing, for its owner's eyes only.
+ *
+ * @throws Error that says what to do when it cannot be made or written to.
+ */
 export async function makeDataDirectory(dataDirectory: string): Promise<void> {
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 })
+  try {
+    await mkdir(dataDirectory, { recursive: true, mode: 0o700 })
+    await access(dataDirectory, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const { code = "unknown" } = error as NodeJS.ErrnoException
+    throw new Error(
+      `The data directory ${dataDirectory} cannot be made or used (${code}): choose another one.`,
+      {
+        cause: error,
+      },
+    )
+  }
 }
 
 /**

@@ -37,8 +37,14 @@ export async function findTemplate(
   recipe: TemplateRecipe,
 ): Promise<Template | undefined> {
   const home = join(directory, key)
-  const found = await stat(join(home, templateFiles.devices)).catch(() => undefined)
-  return found === undefined ? undefined : describe(home, key, recipe)
+  const [memory, devices] = await Promise.all(
+    [templateFiles.memory, templateFiles.devices].map((name) =>
+      stat(join(home, name)).catch(() => undefined),
+    ),
+  )
+  // QEMU would make a missing memory file itself, and a guest without a memory never answers.
+  const whole = devices !== undefined && memory?.size === recipe.memoryMiB * 1024 * 1024
+  return whole ? describe(home, key, recipe) : undefined
 }
 
 /**
@@ -59,8 +65,12 @@ export async function makeTemplate(
   try {
     await bootAndFreeze(workshop, recipe, bootMilliseconds)
     const home = join(directory, key)
-    await rename(workshop, home).catch((error: unknown) => {
+    await rename(workshop, home).catch(async (error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error
+      // Another process was faster, unless what is there has lost a part.
+      if ((await findTemplate(directory, key, recipe)) !== undefined) return
+      await rm(home, { recursive: true })
+      await rename(workshop, home)
     })
     return describe(home, key, recipe)
   } finally {
