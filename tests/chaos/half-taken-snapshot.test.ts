@@ -19,7 +19,7 @@ afterAll(() => server.dispose())
  */
 async function halfTakenSnapshot(): Promise<{ name: string; acknowledged: string }> {
   const { name } = await server.create()
-  const loop = "i=0; while :; do i=$((i+1)); echo $i > count; sync; sleep 0.05; done"
+  const loop = "i=0; while :; do i=$((i+1)); echo $i > new; mv new count; sync; sleep 0.05; done"
   const run = `echo kept > file; nohup sh -c '${loop}' >/dev/null 2>&1 &`
   const { snapshot } = succeeded(await server.sandbox(name).run(run))
   const { head, ready } = await eventually("a layer to be ready when the server dies", 60_000, async () => {
