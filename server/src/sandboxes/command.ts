@@ -76,7 +76,8 @@ export async function killCommand(machine: Machine, execution: Execution): Promi
   try {
     await within(killMilliseconds, "the end of the command", execution.result)
   } catch {
-    await machine.kill()
+    // One that cannot be ended either is told to whoever uses the sandbox next.
+    await machine.kill().catch(() => undefined)
   }
 }
 

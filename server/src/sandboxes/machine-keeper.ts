@@ -60,14 +60,18 @@ export class MachineKeeper {
     this.#machine = machine
     this.#rest = rest
     this.#lastStartFailed = false
-    void machine.ended.then(() => {
+    const ended = (error?: unknown) => {
       if (this.#machine !== machine) return
-      this.#means.log.warn(
-        { sandbox: this.#sandbox.name, machine: machine.id },
+      this.#machine = undefined
+      const { log } = this.#means
+      log.warn(
+        { sandbox: this.#sandbox.name, machine: machine.id, err: error },
         "the machine ended by itself",
       )
-      this.#machine = undefined
-    })
+    }
+    machine.ended.then(() => {
+      ended()
+    }, ended)
     this.#next.make(machine)
   }
 
@@ -78,12 +82,12 @@ export class MachineKeeper {
    * @throws Failure `unavailable` when none can be started, `disk_full`.
    */
   async up(): Promise<Machine> {
-    if (this.#machine?.ending === true) await this.#machine.ended
-    if (this.#machine !== undefined) {
-      if (this.#machine.stalled) await this.#machine.resume()
-      return this.#machine
-    }
     try {
+      if (this.#machine?.ending === true) await this.#machine.ended
+      if (this.#machine !== undefined) {
+        if (this.#machine.stalled) await this.#machine.resume()
+        return this.#machine
+      }
       const machine = await this.#startFromHead()
       this.take(machine)
       return machine
@@ -198,7 +202,10 @@ export class MachineKeeper {
   async #end(): Promise<void> {
     const machine = this.#machine
     this.#machine = undefined
-    await machine?.kill()
+    await machine?.kill().catch((error: unknown) => {
+      // The kernel does not let go of it. What comes after does not depend on it.
+      this.#means.log.error({ sandbox: this.#sandbox.name, err: error }, "a machine could not be ended")
+    })
     await this.#next.idle()
     await this.#merger.stop(0)
   }

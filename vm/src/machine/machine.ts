@@ -33,7 +33,7 @@ const blockStatistics = z.array(
 export class Machine {
   readonly id: MachineId
   readonly agent: AgentConnection
-  /** Settles when the process is gone and its directory is removed. */
+  /** Settles when the process is gone and its directory is removed; rejects when the kernel does not let go of it. */
   readonly ended: Promise<void>
   readonly #process: MachineProcess
   readonly #qmp: QmpClient

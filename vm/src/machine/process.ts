@@ -92,9 +92,18 @@ export class MachineProcess {
     )
   }
 
-  /** Ends the process at once, and removes its directory with its sockets. */
+  /**
+   * Ends the process at once, and removes its directory with its sockets.
+   *
+   * @throws DeadlineError when the kernel does not let go of it, as with a disk that does not answer.
+   */
   async kill(): Promise<void> {
-    if (this.running) process.kill(this.pid, "SIGKILL")
+    try {
+      if (this.running) process.kill(this.pid, "SIGKILL")
+    } catch (error) {
+      // It ended by itself just now.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error
+    }
     await this.gone(deathMilliseconds)
     await rm(this.directory, { recursive: true, force: true })
   }
