@@ -60,7 +60,7 @@ export class MachineRoom {
   }
 
   /**
-   * Starts a machine on a disk; some 100 ms.
+   * Starts a machine on a disk; some 250 ms under emulation.
    *
    * @param layers From the oldest to the writable head.
    * @throws MachineStartError; nothing of the machine is left then.

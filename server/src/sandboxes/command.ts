@@ -53,7 +53,6 @@ export async function commandEnd(
     if (era.aborted) interrupt()
     else if (machine.stalled) stall()
   })
-  broken.catch(() => undefined)
   try {
     const result = await Promise.race([execution.result, broken])
     if (late === undefined) return result

@@ -1,7 +1,7 @@
 import { blankNode, within, type Machine } from "@opensandbox/vm"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
-import { mergePlan } from "./merge-plan.js"
+import { mergePlan, takesIn } from "./merge-plan.js"
 
 /**
  * Keeps the chain of one sandbox short, in the background and one at a time on this host. A merge that does not get to
@@ -48,6 +48,8 @@ export class LayerMerger {
 
   async #merge(machine: Machine, layer: string, cancelled: AbortSignal): Promise<void> {
     const { store, images, room } = this.#means
+    // Most layers take in nothing, and reading all of a sandbox's layers takes longer the more there are.
+    if (!takesIn(await store.layerNumber(layer))) return
     const plan = mergePlan(await store.layers(this.#sandbox.id), layer)
     if (plan === undefined) return
     const image = await images.get(this.#sandbox.image_key)

@@ -2,7 +2,7 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import type { LayerRow } from "../store/tables.js"
 import { chainOf } from "./chain.js"
-import { mergePlan } from "./merge-plan.js"
+import { mergePlan, takesIn } from "./merge-plan.js"
 
 /** A sandbox's layers, of which some merges fail. */
 class History {
@@ -51,6 +51,7 @@ test("takes in exactly what lies between, and catches up with merges that failed
         head = history.seal(before, false)
         const plan = mergePlan(history.layers, head)
         if (plan === undefined) continue
+        expect(takesIn(history.layers.at(-1)?.number ?? 0)).toBe(true)
         const whole = chainOf(history.layers, head)
         expect([...chainOf(history.layers, plan.base), ...plan.between, head]).toEqual(whole)
         const top = history.layers.at(-1)

@@ -4,6 +4,11 @@ import { chainOf } from "./chain.js"
 /** A layer with a number that this divides takes in the layers since the one with the number before it. */
 const step = 8
 
+/** Whether a layer is one of those that take in others. */
+export function takesIn(number: number): boolean {
+  return number > 0 && number % step === 0
+}
+
 /** How to shorten a chain at its newest sealed layer. */
 export interface MergePlan {
   /** The layers that it takes in, from the oldest to the newest. Their own files stay, for the snapshots that name them. */

@@ -93,6 +93,16 @@ export class SandboxStore {
     return this.#database.selectFrom("layers").selectAll().where("sandbox_id", "=", sandboxId).execute()
   }
 
+  /** A layer's number; 0 when it is gone. */
+  async layerNumber(layer: string): Promise<number> {
+    const row = await this.#database
+      .selectFrom("layers")
+      .select("number")
+      .where("id", "=", layer)
+      .executeTakeFirst()
+    return row?.number ?? 0
+  }
+
   /** The names of all layers of all sandboxes. */
   async allLayers(): Promise<Set<string>> {
     const rows = await this.#database.selectFrom("layers").select("id").execute()

@@ -74,7 +74,7 @@ export class Sandboxes implements SandboxService {
         `This server holds ${this.#maxSandboxes} sandboxes, its limit: destroy one, or raise OPENSANDBOX_MAX_SANDBOXES.`,
       )
     }
-    const birth = this.#make(owner, name).then((sandbox) => this.#enter(sandbox))
+    const birth = this.#bear(owner, name)
     this.#births.set(name, birth)
     try {
       return await this.#describe(await birth)
@@ -146,6 +146,18 @@ export class Sandboxes implements SandboxService {
     await Promise.all([...this.#entries.values()].map(({ sandbox }) => sandbox.close()))
   }
 
+  /** Makes a sandbox that can be reached; one that cannot is no use to anybody, and goes again. */
+  async #bear(owner: number, name: string): Promise<Entry> {
+    const sandbox = await this.#make(owner, name)
+    try {
+      return await this.#enter(sandbox)
+    } catch (error) {
+      this.#means.log.error({ sandbox: name, err: error }, "the sandbox's ports could not be opened")
+      await sandbox.destroy()
+      throw asFailure(error)
+    }
+  }
+
   /** Makes a machine on an empty disk, and records it last: until then there is no sandbox, only files to sweep up. */
   async #make(ownerId: number, name: string): Promise<Sandbox> {
     const { store, room, dataDirectory } = this.#means
@@ -157,19 +169,11 @@ export class Sandboxes implements SandboxService {
       const identity = guestIdentity({ name, created_at: createdAt })
       const machine = await room.start(room.newMachineId(), this.#image, [head], identity)
       try {
-        const machineId = machine.id
-        const row = await store.create({
-          ownerId,
-          name,
-          imageKey: this.#image.key,
-          machineId,
-          head,
-          createdAt,
-        })
-        return new Sandbox(row, this.#means, createdAt, machine, {
-          layer: null,
-          writes: await machine.writes(),
-        })
+        const rest = { layer: null, writes: await machine.writes() }
+        const [imageKey, machineId] = [this.#image.key, machine.id]
+        // Nothing may fail after this: what follows a failure removes the sandbox's files.
+        const row = await store.create({ ownerId, name, imageKey, machineId, head, createdAt })
+        return new Sandbox(row, this.#means, createdAt, machine, rest)
       } catch (error) {
         await machine.kill()
         throw error

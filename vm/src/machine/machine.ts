@@ -149,11 +149,6 @@ export class Machine {
     return mergeLayers(this.#qmp, merge, cancelled)
   }
 
-  /** The last 64 KiB that the guest wrote to its console. */
-  async console(): Promise<string> {
-    return readConsole(this.#qmp)
-  }
-
   /** Ends the machine in order: what the guest has written so far is on its disk, then the process quits. */
   async stop(syncMilliseconds: number): Promise<void> {
     try {

@@ -13,7 +13,7 @@ import { abandonMerges } from "./merge.js"
 import { MachineProcess } from "./process.js"
 
 /** The machine did not come up, or could not be taken up again. */
-export class MachineStartError extends Error {
+class MachineStartError extends Error {
   override name = "MachineStartError"
 }
 

@@ -66,7 +66,7 @@ export async function makeTemplate(
     await bootAndFreeze(workshop, recipe, bootMilliseconds)
     const home = join(directory, key)
     await rename(workshop, home).catch(async (error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error
+      if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error
       // Another process was faster, unless what is there has lost a part.
       if ((await findTemplate(directory, key, recipe)) !== undefined) return
       await rm(home, { recursive: true })
