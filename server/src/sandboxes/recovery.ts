@@ -13,9 +13,9 @@ export async function recover(means: SandboxMeans): Promise<Sandbox[]> {
   const known = rows.map((row) => row.machine_id).filter((id) => id !== null)
   await room.endAllBut(new Set(known))
   await reserve.giveWhenFull()
-  const sandboxes = await Promise.all(rows.map((row) => recoverSandbox(row, means)))
+  // Before any sandbox is back: those that are make layers of their own.
   await compareLayers(means)
-  return sandboxes
+  return Promise.all(rows.map((row) => recoverSandbox(row, means)))
 }
 
 async function recoverSandbox(row: SandboxRow, means: SandboxMeans): Promise<Sandbox> {
@@ -65,7 +65,6 @@ async function alignHead(row: SandboxRow, machine: Machine, means: SandboxMeans)
 /** Removes the files that no record names, and reports (never hides) the layers whose file is missing. */
 async function compareLayers({ store, room, log }: SandboxMeans): Promise<void> {
   await room.disk.removeUnfinished()
-  // Files first: a layer is recorded before its file is made, so a file that is seen here and not recorded is a leftover.
   const files = await room.disk.list()
   const recorded = await store.allLayers()
   for (const file of files) if (!recorded.has(file)) await room.disk.remove(file)

@@ -57,7 +57,14 @@ export class Sandboxes implements SandboxService {
     maxSandboxes: number,
   ): Promise<Sandboxes> {
     const sandboxes = new Sandboxes(means, ports, image, maxSandboxes)
-    for (const sandbox of await recover(means)) await sandboxes.#enter(sandbox)
+    const recovered = await recover(means)
+    try {
+      for (const sandbox of recovered) await sandboxes.#enter(sandbox)
+    } catch (error) {
+      // A server that does not start holds on to no machine.
+      await Promise.allSettled(recovered.map((sandbox) => sandbox.close()))
+      throw error
+    }
     return sandboxes
   }
 
