@@ -11,6 +11,7 @@ const needs = [
   { package: "debian-archive-keyring", file: "/usr/share/keyrings/debian-archive-keyring.gpg" },
   { package: "e2fsprogs", file: "mke2fs" },
   { package: "cpio", file: "cpio" },
+  { package: "zstd", file: "zstd" },
   { package: "golang-go", file: "go" },
   // npm packages with native parts are compiled where no ready-made binary fits.
   { package: "g++", file: "g++" },

@@ -10,6 +10,7 @@ import { checkNode } from "../doctor/node-version.js"
 import { checkPort } from "../doctor/port.js"
 import { checkQboot, checkQemu, checkQemuImg } from "../doctor/qemu.js"
 import { realHostProbe } from "../doctor/real-host-probe.js"
+import { checkZstd } from "../doctor/zstd.js"
 import { healthyHost, runCli } from "../testing/run-cli.js"
 
 const nothing = () => Promise.resolve(undefined)
@@ -18,7 +19,7 @@ const GiB = 1024 ** 3
 test("a host that has everything passes, with exit code 0", async () => {
   const { exitCode, stdout, stderr } = await runCli(["doctor"], { probeHost: healthyHost })
   expect([exitCode, stderr]).toEqual([0, ""])
-  expect(stdout.match(/^ok /gm)).toHaveLength(9)
+  expect(stdout.match(/^ok /gm)).toHaveLength(10)
 })
 
 test("what is needed and fails makes the exit code 1 and names the mend", async () => {
@@ -41,7 +42,7 @@ test("warnings alone leave the exit code 0; --json has it all", async () => {
     checks: { name: string; state: string }[]
   }
   expect(success).toBe(true)
-  expect(checks).toHaveLength(9)
+  expect(checks).toHaveLength(10)
   expect(checks.filter(({ state }) => state === "warning").map(({ name }) => name)).toEqual([
     "virtualisation",
   ])
@@ -75,6 +76,19 @@ test("qboot.rom is looked for where QEMU looks", async () => {
   expect((await checkQboot({ outputOf: nothing, isReadable: () => Promise.resolve(true) })).state).toBe(
     "failed",
   )
+})
+
+test("a host without zstd works, but cannot export or import", async () => {
+  expect(await checkZstd({ outputOf: nothing })).toMatchObject({
+    state: "warning",
+    found: "not installed; export and import need it",
+    mend: expect.stringContaining("apt-get install zstd") as unknown,
+  })
+  const outputOf = () => Promise.resolve("*** Zstandard CLI (64-bit) v1.5.4, by Yann Collet ***\n")
+  expect(await checkZstd({ outputOf })).toMatchObject({
+    state: "ok",
+    found: expect.stringContaining("1.5.4") as unknown,
+  })
 })
 
 test("an image that was not built fails", async () => {

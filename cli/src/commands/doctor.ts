@@ -9,6 +9,7 @@ import { checkMemory } from "../doctor/memory.js"
 import { checkNode } from "../doctor/node-version.js"
 import { checkPort } from "../doctor/port.js"
 import { checkQboot, checkQemu, checkQemuImg } from "../doctor/qemu.js"
+import { checkZstd } from "../doctor/zstd.js"
 import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
 import { dataDirectoryOption, hostOption, portOption } from "../options.js"
@@ -49,6 +50,7 @@ async function examine({ probeHost }: Context, options: DoctorOptions): Promise<
     await checkQemu(probeHost),
     await checkQemuImg(probeHost),
     await checkQboot(probeHost),
+    await checkZstd(probeHost),
     await checkImage(probeHost),
     await checkAccelerator(probeHost),
     await checkDataDirectory(probeHost, options.dataDir),
