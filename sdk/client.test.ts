@@ -29,7 +29,14 @@ const snapshot: Snapshot = {
   id: 1,
   vm_name: "box",
   snapshot_name: "initial",
+  label: null,
+  parent: null,
   command: null,
+  exit_code: null,
+  duration_ms: null,
+  bytes: 0,
+  kind: "disk",
+  damaged: false,
   created_at: "2026-01-02T03:04:05.678Z",
 }
 

@@ -8,6 +8,7 @@ export type {
   RunResult,
   SimpleResult,
   SnapshotsResult,
+  UnrecordedRunResult,
 } from "./results.js"
-export { Sandbox } from "./sandbox.js"
+export { Sandbox, type RunOptions } from "./sandbox.js"
 export type { Snapshot, VMInfo } from "./wire-types.js"

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "./contract/error-codes.js"
 import type { Sandbox } from "./sandbox.js"
-import type { ErrorBody, RunAnswer, Snapshot, VMInfo } from "./wire-types.js"
+import type { ErrorBody, RecordedRun, Snapshot, UnrecordedRun, VMInfo } from "./wire-types.js"
 
 /**
  * What every method answers when it did not succeed: `error` says why, for people; `code` says it for programs.
@@ -17,7 +17,10 @@ export type CreateResult = { success: true; sandbox: Sandbox } | Failure
 export type ListResult = { success: true; vms: VMInfo[] } | Failure
 
 /** What `Sandbox.run` answers; a success has run to its end, whatever its `exitCode`. */
-export type RunResult = ({ success: true } & RunAnswer) | Failure
+export type RunResult = ({ success: true } & RecordedRun) | Failure
+
+/** What `Sandbox.run` answers when it was to take no snapshot. */
+export type UnrecordedRunResult = ({ success: true } & UnrecordedRun) | Failure
 
 /** What `Sandbox.snapshots` answers. */
 export type SnapshotsResult = { success: true; snapshots: Snapshot[] } | Failure

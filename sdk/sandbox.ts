@@ -1,6 +1,6 @@
 import type { Call, Caller } from "./call.js"
 import { defaultTimeoutSeconds, maxTimeoutSeconds } from "./contract/limits.js"
-import type { InfoResult, RunResult, SimpleResult, SnapshotsResult } from "./results.js"
+import type { InfoResult, RunResult, SimpleResult, SnapshotsResult, UnrecordedRunResult } from "./results.js"
 import { isMessage, isRunAnswer, isSnapshotList, isVMInfo } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
 
@@ -9,6 +9,14 @@ const graceMs = 60_000
 
 /** Seconds from which on a command's answer comes as an event stream; Node's fetch gives up on headers after 300. */
 const eventStreamSeconds = 120
+
+/** How to run a command. */
+export interface RunOptions {
+  /** Seconds until the command is killed, with everything it started. Default 30, at most 86400. */
+  timeout?: number
+  /** Whether a snapshot is taken after the command. Default true. */
+  snapshot?: boolean
+}
 
 /** A sandbox on the server, by name. Made by `Client.create` and `Client.sandbox`. No method ever rejects. */
 export class Sandbox {
@@ -25,17 +33,26 @@ export class Sandbox {
    * whatever its exit code.
    * @param timeout seconds until the command is killed, with everything it started; at most 86400
    */
-  async run(command: string, timeout: number = defaultTimeoutSeconds): Promise<RunResult> {
-    const answer = await this.#caller.call(
-      {
-        ...this.#request("POST", "run"),
-        body: { command, timeout },
-        ...(timeout > 0 &&
-          timeout <= maxTimeoutSeconds && { deadlineMs: Math.ceil(timeout * 1000) + graceMs }),
-        eventStream: timeout > eventStreamSeconds,
-      },
-      isRunAnswer,
-    )
+  run(command: string, timeout?: number): Promise<RunResult>
+  /**
+   * Runs a shell command in /workspace; with `snapshot: false`, without a snapshot after it.
+   * @example
+   * await sandbox.run("make -j4", { timeout: 600 })
+   * await sandbox.run("cat log", { snapshot: false })
+   */
+  run(command: string, options: RunOptions & { snapshot?: true }): Promise<RunResult>
+  run(command: string, options: RunOptions & { snapshot: false }): Promise<UnrecordedRunResult>
+  run(command: string, options: RunOptions): Promise<RunResult | UnrecordedRunResult>
+  async run(command: string, given?: number | RunOptions): Promise<RunResult | UnrecordedRunResult> {
+    const options = typeof given === "object" ? given : { timeout: given }
+    const { timeout = defaultTimeoutSeconds, snapshot = true } = options as RunOptions
+    const call: Call = {
+      ...this.#request("POST", "run"),
+      body: { command, timeout, ...(!snapshot && { snapshot }) },
+      ...(timeout > 0 && timeout <= maxTimeoutSeconds && { deadlineMs: Math.ceil(timeout * 1000) + graceMs }),
+      eventStream: timeout > eventStreamSeconds,
+    }
+    const answer = await this.#caller.call(call, isRunAnswer(snapshot))
     return answer.success ? { ...answer.body, success: true } : answer
   }
 

@@ -1,8 +1,10 @@
-import type { RunAnswer, Snapshot, VMInfo } from "./wire-types.js"
+import type { RecordedRun, Snapshot, UnrecordedRun, VMInfo } from "./wire-types.js"
 
-type FieldType = "string" | "number" | "boolean" | "string?"
+type Run = RecordedRun | UnrecordedRun
 
-/** For each field, what it must be; `string?` is a string or null. */
+type FieldType = "string" | "number" | "boolean" | "string?" | "number?" | "null"
+
+/** For each field, what it must be; with a `?`, it may be null as well. */
 type Shape<T> = Record<keyof T, FieldType>
 
 const vmInfo: Shape<VMInfo> = {
@@ -20,11 +22,18 @@ const snapshot: Shape<Snapshot> = {
   id: "number",
   vm_name: "string",
   snapshot_name: "string",
+  label: "string?",
+  parent: "string?",
   command: "string?",
+  exit_code: "number?",
+  duration_ms: "number?",
+  bytes: "number",
+  kind: "string",
+  damaged: "boolean",
   created_at: "string",
 }
 
-const runAnswer: Shape<RunAnswer> = {
+const runAnswer: Shape<Run> = {
   stdout: "string",
   stderr: "string",
   exitCode: "number",
@@ -37,16 +46,21 @@ const runAnswer: Shape<RunAnswer> = {
 export function hasFields<T>(value: unknown, shape: Shape<T>): value is T {
   if (typeof value !== "object" || value === null) return false
   const fields = value as Record<string, unknown>
-  return Object.entries<FieldType>(shape).every(([name, type]) =>
-    type === "string?"
-      ? fields[name] === null || typeof fields[name] === "string"
-      : typeof fields[name] === type,
-  )
+  return Object.entries<FieldType>(shape).every(([name, type]) => isOfType(fields[name], type))
+}
+
+function isOfType(value: unknown, type: FieldType): boolean {
+  if (value === null) return type === "null" || type.endsWith("?")
+  return typeof value === type.replace("?", "")
 }
 
 export const isVMInfo = (value: unknown): value is VMInfo => hasFields(value, vmInfo)
 
-export const isRunAnswer = (value: unknown): value is RunAnswer => hasFields(value, runAnswer)
+/** Checks what a run answers, with or without a snapshot. */
+export const isRunAnswer =
+  (recorded: boolean) =>
+  (value: unknown): value is Run =>
+    hasFields(value, { ...runAnswer, snapshot: recorded ? "string" : "null" })
 
 export const isMessage = (value: unknown): value is { message: string } =>
   hasFields<{ message: string }>(value, { message: "string" })

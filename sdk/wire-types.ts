@@ -8,8 +8,31 @@ export type VMInfo = Schemas["VMInfo"]
 /** A named point that a sandbox can return to. */
 export type Snapshot = Schemas["Snapshot"]
 
+/** One path that differs between two states of a sandbox's files. */
+export type Change = Schemas["Change"]
+
+/** What differs between two states of a sandbox's files. */
+export type Diff = Schemas["Diff"]
+
+/** Which snapshots are kept and how much disk a sandbox may take: left out is the server's default, null is no limit. */
+export type Retention = Schemas["RetentionRequest"]
+
+/** The limits in effect for a sandbox, where null is none, and what it takes now. */
+export type RetentionStatus = Schemas["RetentionStatus"]
+
+/** That a sandbox is back at a snapshot. */
+export type RestoreAnswer = Schemas["RestoreAnswer"]
+
+/** Where a sandbox is after an undo. */
+export type UndoAnswer = Schemas["UndoAnswer"]
+
+type RunAnswer = Schemas["RunAnswer"]
+
 /** What a command printed, and the snapshot taken after it. */
-export type RunAnswer = Schemas["RunAnswer"]
+export type RecordedRun = RunAnswer & { snapshot: string }
+
+/** What a command printed after which no snapshot was taken. */
+export type UnrecordedRun = RunAnswer & { snapshot: null }
 
 /** Why a request failed, as the server says it. */
 export type ErrorBody = Schemas["ErrorBody"]

@@ -49,14 +49,14 @@ test.each([0, -1, 86_401, "30", null, Number.NaN, Number.POSITIVE_INFINITY, true
 )
 
 test("the timeout is 30 seconds when left out, and may be a fraction", () => {
-  expect(routes.runCommand.body.parse({ command: "ls" })).toEqual({ command: "ls", timeout: 30 })
+  expect(routes.runCommand.body.parse({ command: "ls" })).toMatchObject({ command: "ls", timeout: 30 })
   expect(routes.runCommand.body.parse({ command: "ls", timeout: 0.5 }).timeout).toBe(0.5)
 })
 
 test("an unknown field is named, with what is allowed", () => {
   expect(refusalOf(routes.runCommand.body, { command: "ls", timeuot: 5 })).toEqual({
     field: "timeuot",
-    error: 'Invalid request: unknown field "timeuot"; allowed: "command", "timeout"',
+    error: 'Invalid request: unknown field "timeuot"; allowed: "command", "timeout", "snapshot"',
   })
 })
 
@@ -107,5 +107,9 @@ test("every code has an error status", () => {
 test("handlers get what validation made of a request", () => {
   expectTypeOf<RouteParams<"revokeKey">>().toEqualTypeOf<{ id: number }>()
   expectTypeOf<RouteParams<"listVms">>().toEqualTypeOf<undefined>()
-  expectTypeOf<RouteBody<"runCommand">>().toEqualTypeOf<{ command: string; timeout: number }>()
+  expectTypeOf<RouteBody<"runCommand">>().toEqualTypeOf<{
+    command: string
+    timeout: number
+    snapshot: boolean
+  }>()
 })

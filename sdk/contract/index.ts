@@ -1,12 +1,13 @@
 export { errorCodes, type ErrorCode } from "./error-codes.js"
 export { invalidRequest } from "./invalid-request.js"
 export { openApiDocument, type OpenApiDocument } from "./openapi.js"
+export { commonErrors, isContent, type Route } from "./route.js"
 export {
-  commonErrors,
   routes,
-  type Route,
+  type AnswerContent,
   type RouteAnswer,
   type RouteBody,
   type RouteName,
   type RouteParams,
+  type RouteQuery,
 } from "./routes.js"

@@ -1,7 +1,9 @@
 import { z } from "zod"
 import { errorCodes, type ErrorCode } from "./error-codes.js"
-import { commonErrors, routes, type Route } from "./routes.js"
-import * as schemas from "./schemas.js"
+import type { Content } from "./content.js"
+import { commonErrors, isContent, type Route } from "./route.js"
+import { routes } from "./routes.js"
+import * as schemas from "./schemas/index.js"
 
 type Json = Record<string, unknown>
 
@@ -19,6 +21,16 @@ const components = {
   Snapshot: schemas.snapshot,
   SnapshotList: schemas.snapshotList,
   CreateRequest: schemas.createRequest,
+  Change: schemas.change,
+  Diff: schemas.diff,
+  ForkRequest: schemas.forkRequest,
+  ForksRequest: schemas.forksRequest,
+  SnapshotRequest: schemas.snapshotRequest,
+  RestoreRequest: schemas.restoreRequest,
+  RestoreAnswer: schemas.restoreAnswer,
+  UndoAnswer: schemas.undoAnswer,
+  RetentionRequest: schemas.retentionRequest,
+  RetentionStatus: schemas.retentionStatus,
   RunRequest: schemas.runRequest,
   RunAnswer: schemas.runAnswer,
   Message: schemas.message,
@@ -64,12 +76,14 @@ function operation(name: string, route: Route): Json {
     summary: route.summary,
     ...(route.eventStream === true && { description: eventStreamText }),
     security: route.auth === "none" ? [] : [{ apiKey: [] }],
-    ...(route.params && { parameters: parameters(route.params) }),
-    ...(route.body && { requestBody: { required: true, content: json(route.body) } }),
+    ...((route.params ?? route.query) && {
+      parameters: [...parameters("path", route.params), ...parameters("query", route.query)],
+    }),
+    ...(route.body && { requestBody: requestBody(route.body) }),
     responses: {
       [route.status]: {
         description: route.response.description,
-        content: { ...json(route.response), ...(route.eventStream === true && eventStream) },
+        content: { ...media(route.response), ...(route.eventStream === true && eventStream) },
       },
       ...errorResponses([...route.errors, ...commonErrors(route.auth)]),
     },
@@ -83,12 +97,20 @@ const eventStreamText =
 
 const eventStream = { "text/event-stream": { schema: { type: "string" } } }
 
-function parameters(params: z.ZodObject): Json[] {
-  return Object.entries(params.shape).map(([name, schema]) => {
-    const { description, ...rest } = jsonSchema(schema as z.ZodType)
-    return { name, in: "path", required: true, description, schema: rest }
+function parameters(place: "path" | "query", schemas?: z.ZodObject): Json[] {
+  return Object.entries(schemas?.shape ?? {}).map(([name, parameter]) => {
+    const schema = parameter as z.ZodType
+    const { description, ...rest } = jsonSchema(schema)
+    return { name, in: place, required: !isOptional(schema), description, schema: rest }
   })
 }
+
+function requestBody(body: z.ZodType | Content): Json {
+  if (isContent(body)) return { required: true, description: body.description, content: media(body) }
+  return { required: !isOptional(body), content: media(body) }
+}
+
+const isOptional = (schema: z.ZodType) => schema.safeParse(undefined).success
 
 function errorResponses(codes: readonly ErrorCode[]): Json {
   const texts = new Map<number, string[]>()
@@ -96,14 +118,15 @@ function errorResponses(codes: readonly ErrorCode[]): Json {
     if (!codes.includes(code as ErrorCode)) continue
     texts.set(status, [...(texts.get(status) ?? []), `\`${code}\`: ${meaning}`])
   }
-  const content = json(schemas.errorBody)
+  const content = media(schemas.errorBody)
   return Object.fromEntries(
     [...texts].map(([status, lines]) => [status, { description: lines.join("\n\n"), content }]),
   )
 }
 
-function json(schema: z.ZodType): Json {
-  const name = componentNames.get(schema)
+function media(shape: z.ZodType | Content): Json {
+  if (isContent(shape)) return { [shape.mediaType]: { schema: { type: "string", format: "binary" } } }
+  const name = componentNames.get(shape)
   if (name === undefined) throw new Error("A route uses a schema that is not among the document's components")
   return { "application/json": { schema: { $ref: reference(name) } } }
 }

@@ -1,31 +1,20 @@
 import type { z } from "zod"
-import type { ErrorCode } from "./error-codes.js"
-import * as schemas from "./schemas.js"
+import * as content from "./content.js"
+import type { Route } from "./route.js"
+import * as schemas from "./schemas/index.js"
 
-/** One operation of the wire. */
-export interface Route {
-  method: "GET" | "POST" | "DELETE"
-  /** The path, with parameters as `:name`. */
-  path: string
-  /** Who may call: anyone, the holder of a key, or the holder of an admin key. */
-  auth: "none" | "key" | "admin"
-  /** The path's parameters, still as strings. */
-  params?: z.ZodObject
-  /** The JSON body; a route without one ignores what is sent. */
-  body?: z.ZodObject
-  /** The JSON of a success. */
-  response: z.ZodObject
-  /** The HTTP status of a success. */
-  status: 200 | 201
-  /** What can go wrong, beyond what can go wrong everywhere (see `commonErrors`). */
-  errors: readonly ErrorCode[]
-  /**
-   * Whether a request that accepts `text/event-stream` is answered at once with server-sent events: comments
-   * while it lasts, then one event `result` with the response, or one event `error` with the error body.
-   */
-  eventStream?: true
-  summary: string
-}
+const forkErrors = [
+  "invalid_request",
+  "not_found",
+  "already_exists",
+  "busy",
+  "too_large",
+  "limit_reached",
+  "quota_exceeded",
+  "damaged",
+  "disk_full",
+  "timeout",
+] as const
 
 /** The operations, by name. */
 export const routes = {
@@ -46,6 +35,15 @@ export const routes = {
     status: 200,
     errors: [],
     summary: "Get this document",
+  },
+  getMetrics: {
+    method: "GET",
+    path: "/metrics",
+    auth: "admin",
+    response: content.metrics,
+    status: 200,
+    errors: [],
+    summary: "Get the server's metrics in the text format of Prometheus",
   },
   createVm: {
     method: "POST",
@@ -94,9 +92,20 @@ export const routes = {
     body: schemas.runRequest,
     response: schemas.runAnswer,
     status: 200,
-    errors: ["invalid_request", "not_found", "busy", "interrupted", "too_large", "disk_full", "timeout"],
+    errors: [
+      "invalid_request",
+      "not_found",
+      "busy",
+      "interrupted",
+      "too_large",
+      "limit_reached",
+      "quota_exceeded",
+      "damaged",
+      "disk_full",
+      "timeout",
+    ],
     eventStream: true,
-    summary: "Run a shell command to its end, then take a snapshot",
+    summary: "Run a shell command to its end, then take a snapshot unless the request wants none",
   },
   wipeVm: {
     method: "POST",
@@ -105,7 +114,7 @@ export const routes = {
     params: schemas.vmParams,
     response: schemas.message,
     status: 200,
-    errors: ["invalid_request", "not_found", "busy", "disk_full", "timeout"],
+    errors: ["invalid_request", "not_found", "busy", "damaged", "disk_full", "timeout"],
     summary: "Remove all files in the workspace, without a snapshot",
   },
   listVmSnapshots: {
@@ -127,15 +136,153 @@ export const routes = {
     errors: [],
     summary: "List the snapshots of all the key's sandboxes by creation time",
   },
+  takeSnapshot: {
+    method: "POST",
+    path: "/vms/:name/snapshots",
+    auth: "key",
+    params: schemas.vmParams,
+    body: schemas.snapshotRequest,
+    response: schemas.snapshot,
+    status: 201,
+    errors: [
+      "invalid_request",
+      "not_found",
+      "already_exists",
+      "busy",
+      "too_large",
+      "quota_exceeded",
+      "damaged",
+      "disk_full",
+      "timeout",
+    ],
+    summary: "Take a snapshot of the present",
+  },
+  deleteSnapshot: {
+    method: "DELETE",
+    path: "/vms/:name/snapshots/:snapshot",
+    auth: "key",
+    params: schemas.snapshotParams,
+    response: schemas.message,
+    status: 200,
+    errors: ["invalid_request", "not_found", "busy", "disk_full"],
+    summary: "Delete a snapshot; the others are unharmed, and `initial` stays",
+  },
   restoreSnapshot: {
     method: "POST",
     path: "/vms/:name/snapshots/:snapshot/restore",
     auth: "key",
     params: schemas.snapshotParams,
-    response: schemas.message,
+    body: schemas.restoreRequest,
+    response: schemas.restoreAnswer,
     status: 200,
-    errors: ["invalid_request", "not_found", "busy", "disk_full", "timeout"],
+    errors: [
+      "invalid_request",
+      "not_found",
+      "busy",
+      "too_large",
+      "limit_reached",
+      "damaged",
+      "disk_full",
+      "timeout",
+    ],
     summary: "Return to a snapshot; all snapshots after it are deleted and all processes end",
+  },
+  undo: {
+    method: "POST",
+    path: "/vms/:name/undo",
+    auth: "key",
+    params: schemas.vmParams,
+    response: schemas.undoAnswer,
+    status: 200,
+    errors: ["invalid_request", "not_found", "busy", "damaged", "disk_full", "timeout"],
+    summary: "Return to the snapshot before the newest one, which is deleted",
+  },
+  readSnapshotFile: {
+    method: "GET",
+    path: "/vms/:name/snapshots/:snapshot/file",
+    auth: "key",
+    params: schemas.snapshotParams,
+    query: schemas.fileQuery,
+    response: content.file,
+    status: 200,
+    errors: ["invalid_request", "not_found", "busy", "too_large", "damaged", "disk_full", "timeout"],
+    summary: "Read a file of at most 64 MiB as it was in a snapshot",
+  },
+  diff: {
+    method: "GET",
+    path: "/vms/:name/diff",
+    auth: "key",
+    params: schemas.vmParams,
+    query: schemas.diffQuery,
+    response: schemas.diff,
+    status: 200,
+    errors: ["invalid_request", "not_found", "busy", "damaged", "disk_full", "timeout"],
+    summary: "Compare the files of two snapshots, or of a snapshot and the present",
+  },
+  forkVm: {
+    method: "POST",
+    path: "/vms/:name/fork",
+    auth: "key",
+    params: schemas.vmParams,
+    body: schemas.forkRequest,
+    response: schemas.vmInfo,
+    status: 201,
+    errors: forkErrors,
+    summary: "Make a new sandbox from a snapshot of this one, or from its present",
+  },
+  forkVms: {
+    method: "POST",
+    path: "/vms/:name/forks",
+    auth: "key",
+    params: schemas.vmParams,
+    body: schemas.forksRequest,
+    response: schemas.vmList,
+    status: 201,
+    errors: forkErrors,
+    summary: "Make new sandboxes from a snapshot of this one, or from its present: all of them or none",
+  },
+  getRetention: {
+    method: "GET",
+    path: "/vms/:name/retention",
+    auth: "key",
+    params: schemas.vmParams,
+    response: schemas.retentionStatus,
+    status: 200,
+    errors: ["invalid_request", "not_found"],
+    summary: "Get the limits on a sandbox's snapshots and disk, and what it takes",
+  },
+  setRetention: {
+    method: "PUT",
+    path: "/vms/:name/retention",
+    auth: "key",
+    params: schemas.vmParams,
+    body: schemas.retentionRequest,
+    response: schemas.retentionStatus,
+    status: 200,
+    errors: ["invalid_request", "not_found", "too_large", "disk_full"],
+    summary: "Set the limits on a sandbox's snapshots and disk; snapshots beyond them are deleted",
+  },
+  exportVm: {
+    method: "GET",
+    path: "/vms/:name/export",
+    auth: "key",
+    params: schemas.vmParams,
+    query: schemas.exportQuery,
+    response: content.archive,
+    status: 200,
+    errors: ["invalid_request", "not_found", "busy", "damaged", "disk_full", "timeout"],
+    summary: "Get a snapshot of a sandbox, or its present, as an archive",
+  },
+  importVm: {
+    method: "POST",
+    path: "/vms/:name/import",
+    auth: "key",
+    params: schemas.vmParams,
+    body: content.archive,
+    response: schemas.vmInfo,
+    status: 201,
+    errors: ["invalid_request", "already_exists", "too_large", "limit_reached", "disk_full", "timeout"],
+    summary: "Make a sandbox of an archive, which is verified first",
   },
   createKey: {
     method: "POST",
@@ -170,21 +317,30 @@ export const routes = {
 
 export type RouteName = keyof typeof routes
 
-type Parsed<Name extends RouteName, Part extends "params" | "body"> =
-  (typeof routes)[Name] extends Record<Part, infer Schema extends z.ZodObject> ? z.output<Schema> : undefined
+type Part = "params" | "query" | "body"
+
+type Parsed<Name extends RouteName, P extends Part> =
+  (typeof routes)[Name] extends Record<P, infer Shape>
+    ? Shape extends z.ZodType
+      ? z.output<Shape>
+      : ReadableStream<Uint8Array>
+    : undefined
 
 /** What a route's path parameters are after validation; undefined when it has none. */
 export type RouteParams<Name extends RouteName> = Parsed<Name, "params">
 
-/** What a route's body is after validation, defaults filled in; undefined when it has none. */
+/** What a route's query parameters are after validation, defaults filled in; undefined when it has none. */
+export type RouteQuery<Name extends RouteName> = Parsed<Name, "query">
+
+/** What a route's body is after validation, defaults filled in; a stream of content; undefined when it has none. */
 export type RouteBody<Name extends RouteName> = Parsed<Name, "body">
 
-/** The JSON of a route's success. */
-export type RouteAnswer<Name extends RouteName> = z.output<(typeof routes)[Name]["response"]>
+/** The JSON of a route's success, or its content. */
+export type RouteAnswer<Name extends RouteName> = (typeof routes)[Name]["response"] extends infer Shape
+  ? Shape extends z.ZodType
+    ? z.output<Shape>
+    : AnswerContent
+  : never
 
-/** The codes that any call of such a route can fail with. */
-export function commonErrors(auth: Route["auth"]): ErrorCode[] {
-  const everywhere: ErrorCode[] = ["internal", "unavailable"]
-  if (auth === "none") return everywhere
-  return ["unauthorized", ...(auth === "admin" ? (["forbidden"] as const) : []), ...everywhere]
-}
+/** Content as a handler gives it. */
+export type AnswerContent = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>

@@ -31,7 +31,7 @@ export interface components {
        */
       created_at: string
     }
-    /** @description All sandboxes of the key. */
+    /** @description Sandboxes. */
     VMList: {
       /** @description The sandboxes, by creation time. */
       vms: components["schemas"]["VMInfo"][]
@@ -42,10 +42,27 @@ export interface components {
       id: number
       /** @description The name of the sandbox that it belongs to. */
       vm_name: string
-      /** @description Its name, unique in its sandbox: `initial`, or `cmd_` and the time in Unix milliseconds. */
+      /** @description Its name, unique in its sandbox: `initial`, or what it was taken for and the time in Unix milliseconds: `cmd_` after a command, `snap_` by hand. */
       snapshot_name: string
-      /** @description The command after which it was taken; null for `initial`. */
+      /** @description The name that its user gave it, if any. */
+      label: string | null
+      /** @description The `snapshot_name` of the one before; null for the first. */
+      parent: string | null
+      /** @description The command after which it was taken; null when there was none. */
       command: string | null
+      /** @description That command's exit code. */
+      exit_code: number | null
+      /** @description How long that command took, in milliseconds. */
+      duration_ms: number | null
+      /** @description What it added on the server's disk when it was taken, in bytes. */
+      bytes: number
+      /**
+       * @description What it holds: `disk`, the files.
+       * @enum {string}
+       */
+      kind: "disk"
+      /** @description Whether what it rests on was damaged on the server's disk, so that it cannot be restored. */
+      damaged: boolean
       /**
        * Format: date-time
        * @description When it was created, ISO 8601 in UTC.
@@ -61,6 +78,113 @@ export interface components {
     CreateRequest: {
       /** @description The sandbox's name: a DNS label of 1 to 63 lower-case letters, digits and hyphens. */
       name: string
+      /** @description How long its snapshots are kept and how much disk it may take. */
+      retention?: components["schemas"]["RetentionRequest"]
+    }
+    /** @description One path that differs. */
+    Change: {
+      /** @description Its absolute path in the guest. */
+      path: string
+      /**
+       * @description What became of it.
+       * @enum {string}
+       */
+      change: "added" | "changed" | "removed"
+      /**
+       * @description What it is; what it was, if it is removed.
+       * @enum {string}
+       */
+      type: "file" | "directory" | "symlink" | "other"
+      /** @description The file's size after the change, in bytes; null when there is no file. */
+      size: number | null
+      /** @description The file's size before the change, in bytes; null when there was no file. */
+      previous_size: number | null
+    }
+    /** @description What differs between two states of a sandbox's files. */
+    Diff: {
+      /** @description The name of the snapshot that was compared from. */
+      from: string
+      /** @description The name of the snapshot that it was compared with; null for the present. */
+      to: string | null
+      /** @description What differs, by path in the order of its bytes; at most 10,000. */
+      changes: components["schemas"]["Change"][]
+      /** @description Whether more differs than `changes` holds. */
+      truncated: boolean
+      /** @description The unified diff of the file that was asked for; empty when it is the same in both. */
+      patch?: string
+    }
+    /** @description The sandbox to make as a copy of another one. */
+    ForkRequest: {
+      /** @description The sandbox's name: a DNS label of 1 to 63 lower-case letters, digits and hyphens. */
+      name: string
+      /** @description The snapshot to begin from, by its name or label; the present when left out. */
+      snapshot?: string
+    }
+    /** @description The sandboxes to make as copies of another one. */
+    ForksRequest: {
+      /** @description The names of the new sandboxes, 1 to 100, all different. */
+      names: string[]
+      /** @description The snapshot to begin from, by its name or label; the present when left out. */
+      snapshot?: string
+    }
+    /**
+     * @description The snapshot to take.
+     * @default {}
+     */
+    SnapshotRequest: {
+      /** @description A name of one's own for the snapshot, unique in its sandbox and good wherever its name is: 1 to 64 letters, digits, `.`, `_` and `-`, with a letter or digit first. A snapshot with a label is kept for good. */
+      label?: string
+    }
+    /**
+     * @description How to restore.
+     * @default {}
+     */
+    RestoreRequest: {
+      /**
+       * @description Whether the present is first forked into a new sandbox, so that nothing is lost.
+       * @default false
+       */
+      keep?: boolean
+    }
+    /** @description The sandbox is back at the snapshot. */
+    RestoreAnswer: {
+      /** @description What was done, for people. */
+      message: string
+      /** @description The name of the new sandbox that holds what was the present. */
+      kept?: string
+    }
+    /** @description The sandbox is back at the snapshot before its newest one. */
+    UndoAnswer: {
+      /** @description What was done, for people. */
+      message: string
+      /** @description The name of the snapshot that the sandbox is back at. */
+      snapshot: string
+    }
+    /** @description Which snapshots are kept and how much disk the sandbox may take. Snapshots with a label and `initial` are always kept. A limit that is left out is the server's default; null is none. */
+    RetentionRequest: {
+      /** @description How many of the newest snapshots are kept. */
+      keep_last?: number | null
+      /** @description For how many days a snapshot is kept. */
+      keep_days?: number | null
+      /** @description Bytes on the server's disk above which the oldest snapshots are deleted. */
+      max_bytes?: number | null
+      /** @description Bytes on the server's disk at which commands fail with `quota_exceeded` before they run. */
+      quota_bytes?: number | null
+    }
+    /** @description The limits in effect for a sandbox, and what it takes now. */
+    RetentionStatus: {
+      /** @description How many of the newest snapshots are kept; null for all. */
+      keep_last: number | null
+      /** @description For how many days a snapshot is kept; null for ever. */
+      keep_days: number | null
+      /** @description Bytes on the server's disk above which the oldest snapshots are deleted; null for no limit. */
+      max_bytes: number | null
+      /** @description Bytes on the server's disk at which commands fail with `quota_exceeded`; null for no limit. */
+      quota_bytes: number | null
+      /** @description Bytes on the server's disk that the sandbox's layers take now. */
+      bytes: number
+      /** @description How many snapshots the sandbox has now. */
+      snapshots: number
     }
     /** @description The command to run. */
     RunRequest: {
@@ -71,6 +195,11 @@ export interface components {
        * @default 30
        */
       timeout?: number
+      /**
+       * @description Whether a snapshot is taken after the command. Without one its changes are part of the next that is taken.
+       * @default true
+       */
+      snapshot?: boolean
     }
     /** @description A command that ran to its end, whatever its exit code. */
     RunAnswer: {
@@ -80,8 +209,8 @@ export interface components {
       stderr: string
       /** @description The command's exit code; 128 and the signal's number when a signal ended it. */
       exitCode: number
-      /** @description The name of the snapshot taken after the command. */
-      snapshot: string
+      /** @description The name of the snapshot taken after the command; null when the request wanted none. */
+      snapshot: string | null
       /** @description Whether `stdout` was cut at the server's limit. */
       stdoutTruncated: boolean
       /** @description Whether `stderr` was cut at the server's limit. */
@@ -177,11 +306,13 @@ export interface components {
         | "interrupted"
         | "too_large"
         | "limit_reached"
+        | "quota_exceeded"
+        | "damaged"
         | "internal"
         | "unavailable"
         | "disk_full"
         | "timeout"
-      /** @description The request's field or path parameter that breaks a rule. */
+      /** @description The request's field or parameter that breaks a rule. */
       field?: string
       /** @description What a command that did not run to its end had printed so far. */
       stdout?: string

@@ -18,4 +18,22 @@ export interface ServerConfig {
   maxSandboxes: number
   /** Bytes of each output stream of a command that its result carries. */
   maxOutputBytes: number
+  /** The limits of sandboxes that have none of their own. */
+  retention: Retention
+  durability: Durability
 }
+
+/** Which snapshots of a sandbox are kept, and how much disk it may take. Null is no limit. */
+export interface Retention {
+  /** How many of the newest snapshots are kept. */
+  keepLast: number | null
+  /** For how many days a snapshot is kept. */
+  keepDays: number | null
+  /** Bytes on disk above which the oldest snapshots are deleted. */
+  maxBytes: number | null
+  /** Bytes on disk at which commands fail before they run. */
+  quotaBytes: number | null
+}
+
+/** What an acknowledged snapshot outlives: the death of any process, or a loss of power too. */
+export type Durability = "process" | "disk"

@@ -26,6 +26,8 @@ const start = () =>
     logLevel: "silent",
     maxSandboxes: 1,
     maxOutputBytes: 1024,
+    retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
+    durability: "process",
   })
 
 it("does not start beside another server of its data directory", async () => {

@@ -85,7 +85,14 @@ test("snapshots shows commands in a form that does nothing to the terminal", asy
     id: 2,
     vm_name: "box",
     snapshot_name: "cmd_1",
+    label: null,
+    parent: "initial",
     command: "a\n\u001b[2Jb",
+    exit_code: 0,
+    duration_ms: 20,
+    bytes: 131072,
+    kind: "disk",
+    damaged: false,
     created_at: "now",
   }
   answers["GET /vms/box/snapshots"] = { body: { snapshots: [snapshot] } }

@@ -99,6 +99,8 @@ test("options go before environment variables, and these before the defaults", a
       apiKey: "ws_env",
       maxSandboxes: 7,
       maxOutputBytes: 1024,
+      retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
+      durability: "process",
     },
   ])
 })

@@ -62,6 +62,8 @@ async function serverConfig(options: ServeOptions): Promise<ServerConfig> {
     imageDirectory,
     maxSandboxes: options.maxSandboxes,
     maxOutputBytes: options.maxOutput,
+    retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
+    durability: "process",
     ...(apiKey !== undefined && apiKey !== "" && { apiKey }),
   }
 }

@@ -96,8 +96,11 @@ describe("a run", () => {
     const usual = await send("POST", "/vms/box/run", { body: { command: "true" } })
     const quick = await send("POST", "/vms/box/run", { body: { command: "true", timeout: 0.5 } })
 
-    expect(usual.body).toMatchObject({ stdout: '{"command":"true","timeoutSeconds":30}', snapshot: "cmd_1" })
-    expect(quick.body).toMatchObject({ stdout: '{"command":"true","timeoutSeconds":0.5}' })
+    expect(usual.body).toMatchObject({
+      stdout: '{"command":"true","timeoutSeconds":30,"snapshot":true}',
+      snapshot: "cmd_1",
+    })
+    expect(quick.body).toMatchObject({ stdout: '{"command":"true","timeoutSeconds":0.5,"snapshot":true}' })
   })
 
   it("tells where the time went", async () => {

@@ -1,18 +1,19 @@
 import { randomUUID } from "node:crypto"
 import { Hono, type Context } from "hono"
-import { type Route, type RouteName, routes } from "opensandbox/contract"
+import { isContent, type AnswerContent, type Route, type RouteName, routes } from "opensandbox/contract"
 import type { Logger } from "pino"
 import type { Clock } from "../clock.js"
 import { Failure } from "../failure.js"
 import type { Keyring } from "../keys/keyring.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import { authenticate } from "./authentication.js"
-import { readJson } from "./body.js"
+import { readBody } from "./body.js"
 import type { AnyHandler } from "./call.js"
 import { errorAnswer } from "./errors.js"
 import { acceptsEventStream, eventStream } from "./event-stream.js"
 import { createHandlers } from "./handlers.js"
 import type { InFlight } from "./in-flight.js"
+import { readQuery } from "./query.js"
 import { validated } from "./validation.js"
 
 interface AppParts {
@@ -67,12 +68,13 @@ export function createApp({ service, keyring, inFlight, log, now }: AppParts): A
     }
     const principal = await authenticate(keyring, route.auth, context.req.header("x-api-key"))
     const params = route.params && validated(route.params, context.req.param())
-    const body = route.body && validated(route.body, await readJson(context.req.raw))
+    const query = route.query && validated(route.query, readQuery(context.req.url))
+    const body = route.body && (await readBody(route.body, context.req.raw))
     let timings: Record<string, number> = {}
     const reportTimings = (reported: Record<string, number>) => {
       timings = reported
     }
-    const result = inFlight.run(() => handler({ principal, params, body, reportTimings }))
+    const result = inFlight.run(() => handler({ principal, params, query, body, reportTimings }))
     if (route.eventStream === true && acceptsEventStream(context.req.raw)) {
       return eventStream(
         result.then(
@@ -81,9 +83,10 @@ export function createApp({ service, keyring, inFlight, log, now }: AppParts): A
         ),
       )
     }
-    const data = (await result) as object
+    const data = await result
     if (Object.keys(timings).length > 0) context.header("server-timing", serverTiming(timings))
-    return context.json(data, route.status)
+    if (!isContent(route.response)) return context.json(data as object, route.status)
+    return context.body(data as AnswerContent, route.status, { "content-type": route.response.mediaType })
   }
 
   function refuse(context: AppContext, error: unknown): Response {

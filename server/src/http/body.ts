@@ -1,13 +1,26 @@
+import { isContent, type Route } from "opensandbox/contract"
 import { Failure } from "../failure.js"
+import { validated } from "./validation.js"
 
 const maxBodyBytes = 1024 * 1024
 
-/** The JSON of a request's body. Fails with `invalid_request` when it is none, `too_large` above 1 MiB. */
-export async function readJson(request: Request): Promise<unknown> {
+/** A request's body as its route has it: a stream of content, else JSON, for which see `readJson`. */
+export async function readBody(shape: NonNullable<Route["body"]>, request: Request): Promise<unknown> {
+  return isContent(shape)
+    ? (request.body ?? new Blob([]).stream())
+    : validated(shape, await readJson(request))
+}
+
+/**
+ * The JSON of a request's body; undefined when it is empty. Fails with `invalid_request` when it is no JSON, `too_large`
+ * above 1 MiB.
+ */
+async function readJson(request: Request): Promise<unknown> {
   const announced = request.headers.get("content-length")
   if (Number(announced) > maxBodyBytes) throw tooLarge()
   // The HTTP parser holds a client to the length that it announced.
   const text = announced === null ? await readBounded(request) : await request.text()
+  if (text === "") return undefined
   try {
     return JSON.parse(text)
   } catch {

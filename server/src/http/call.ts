@@ -1,10 +1,11 @@
-import type { RouteAnswer, RouteBody, RouteName, RouteParams, routes } from "opensandbox/contract"
+import type { RouteAnswer, RouteBody, RouteName, RouteParams, RouteQuery, routes } from "opensandbox/contract"
 import type { Principal } from "../keys/principal.js"
 
 /** A request that is known to be allowed and valid. */
 interface Call<Name extends RouteName> {
   principal: (typeof routes)[Name]["auth"] extends "none" ? undefined : Principal
   params: RouteParams<Name>
+  query: RouteQuery<Name>
   body: RouteBody<Name>
   /** Tells the caller where the time went, in milliseconds. */
   reportTimings: (timings: Record<string, number>) => void
@@ -19,6 +20,7 @@ export type Handlers = { [Name in RouteName]: Handler<Name> }
 export type AnyHandler = (call: {
   principal: Principal | undefined
   params: unknown
+  query: unknown
   body: unknown
   reportTimings: (timings: Record<string, number>) => void
 }) => unknown

@@ -12,7 +12,9 @@ export function createHandlers(service: () => SandboxService, keyring: Keyring, 
     getHealth: () => ({ status: "ok", timestamp: new Date(now()).toISOString() }),
     getOpenApi: () => openApi,
 
-    createVm: ({ principal, body }) => service().create(principal.ownerId, body.name),
+    getMetrics: () => "",
+
+    createVm: ({ principal, body }) => service().create(principal.ownerId, body.name, body.retention),
     listVms: async ({ principal }) => ({ vms: await service().list(principal.ownerId) }),
     getVm: ({ principal, params }) => service().info(principal.ownerId, params.name),
     destroyVm: async ({ principal, params }) => {
@@ -20,7 +22,7 @@ export function createHandlers(service: () => SandboxService, keyring: Keyring, 
       return { message: `Sandbox "${params.name}" and its snapshots are destroyed` }
     },
     runCommand: async ({ principal, params, body, reportTimings }) => {
-      const request = { command: body.command, timeoutSeconds: body.timeout }
+      const request = { command: body.command, timeoutSeconds: body.timeout, snapshot: body.snapshot }
       const { answer, timings } = await service().run(principal.ownerId, params.name, request)
       reportTimings({ guest: timings.guestMs, sync: timings.syncMs, snapshot: timings.snapshotMs })
       return answer
@@ -33,10 +35,37 @@ export function createHandlers(service: () => SandboxService, keyring: Keyring, 
       snapshots: await service().snapshots(principal.ownerId, params.name),
     }),
     listSnapshots: async ({ principal }) => ({ snapshots: await service().allSnapshots(principal.ownerId) }),
-    restoreSnapshot: async ({ principal, params }) => {
-      await service().restore(principal.ownerId, params.name, params.snapshot)
-      return { message: `Sandbox "${params.name}" is back at snapshot "${params.snapshot}"` }
+    takeSnapshot: ({ principal, params, body }) =>
+      service().takeSnapshot(principal.ownerId, params.name, body.label),
+    deleteSnapshot: async ({ principal, params }) => {
+      await service().deleteSnapshot(principal.ownerId, params.name, params.snapshot)
+      return { message: `Snapshot "${params.snapshot}" of sandbox "${params.name}" is deleted` }
     },
+    restoreSnapshot: async ({ principal, params, body }) => {
+      const restored = await service().restore(principal.ownerId, params.name, params.snapshot, body)
+      return { message: backAt(params.name, params.snapshot), ...restored }
+    },
+    undo: async ({ principal, params }) => {
+      const { snapshot } = await service().undo(principal.ownerId, params.name)
+      return { message: backAt(params.name, snapshot), snapshot }
+    },
+    readSnapshotFile: ({ principal, params, query }) =>
+      service().readAt(principal.ownerId, params.name, params.snapshot, query.path),
+    diff: ({ principal, params, query }) => service().diff(principal.ownerId, params.name, query),
+
+    forkVm: async ({ principal, params, body: { name, snapshot } }) => {
+      const [vm] = await service().fork(principal.ownerId, params.name, { names: [name], snapshot })
+      if (vm === undefined) throw new Error("a fork answered with no sandbox")
+      return vm
+    },
+    forkVms: async ({ principal, params, body }) => ({
+      vms: await service().fork(principal.ownerId, params.name, body),
+    }),
+    getRetention: ({ principal, params }) => service().retention(principal.ownerId, params.name),
+    setRetention: ({ principal, params, body }) =>
+      service().setRetention(principal.ownerId, params.name, body),
+    exportVm: ({ principal, params, query }) => service().export(principal.ownerId, params.name, query),
+    importVm: ({ principal, params, body }) => service().import(principal.ownerId, params.name, body),
 
     createKey: ({ body }) => keyring.create({ name: body.name, role: "user" }),
     listKeys: async () => ({ keys: await keyring.list() }),
@@ -46,3 +75,5 @@ export function createHandlers(service: () => SandboxService, keyring: Keyring, 
     },
   }
 }
+
+const backAt = (name: string, snapshot: string) => `Sandbox "${name}" is back at snapshot "${snapshot}"`

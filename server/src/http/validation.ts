@@ -1,9 +1,9 @@
-import type { ZodObject } from "zod"
+import type { ZodType } from "zod"
 import { invalidRequest } from "opensandbox/contract"
 import { Failure } from "../failure.js"
 
-/** `value` as the schema has it. Fails with `invalid_request` and the name of the field that breaks a rule. */
-export function validated(schema: ZodObject, value: unknown): unknown {
+/** `value` as the schema has it. Fails with `invalid_request` and the name of the field or parameter that breaks a rule. */
+export function validated(schema: ZodType, value: unknown): unknown {
   const { success, data, error: refusal } = schema.safeParse(value)
   if (success) return data
   const { error, field } = invalidRequest(refusal)

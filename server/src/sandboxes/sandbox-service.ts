@@ -1,20 +1,28 @@
-import type { RouteAnswer } from "opensandbox/contract"
+import type { RouteAnswer, RouteBody } from "opensandbox/contract"
 
 export type VMInfo = RouteAnswer<"getVm">
 export type Snapshot = RouteAnswer<"listSnapshots">["snapshots"][number]
+export type Diff = RouteAnswer<"diff">
+/** The limits that an owner sets: one that is left out is the server's default, null is none. */
+export type RetentionRequest = RouteBody<"setRetention">
+/** The limits in effect, and what the sandbox takes now. */
+export type RetentionStatus = RouteAnswer<"getRetention">
 type RunAnswer = RouteAnswer<"runCommand">
 
 /**
  * What can be done with sandboxes. Every method takes the owner (see `Principal.ownerId`), to whom the sandboxes of
- * others do not exist, and rejects with a `Failure` for all that the caller may know about.
+ * others do not exist, and rejects with a `Failure` for all that the caller may know about. Wherever a snapshot is named,
+ * its label is as good as its name.
  */
 export interface SandboxService {
   /** Fails with `already_exists` when any owner has the name, `limit_reached` when there are too many sandboxes. */
-  create(owner: number, name: string): Promise<VMInfo>
+  create(owner: number, name: string, retention?: RetentionRequest): Promise<VMInfo>
+  /** Makes sandboxes from a snapshot of another one, or from its present: all of them or none. */
+  fork(owner: number, from: string, request: ForkRequest): Promise<VMInfo[]>
   list(owner: number): Promise<VMInfo[]>
   info(owner: number, name: string): Promise<VMInfo>
   destroy(owner: number, name: string): Promise<void>
-  /** Runs a shell command to its end and takes a snapshot. */
+  /** Runs a shell command to its end and takes a snapshot unless the request wants none. */
   run(owner: number, name: string, request: RunRequest): Promise<RunOutcome>
   /** Clears the workspace without taking a snapshot. */
   wipe(owner: number, name: string): Promise<void>
@@ -22,8 +30,29 @@ export interface SandboxService {
   snapshots(owner: number, name: string): Promise<Snapshot[]>
   /** The snapshots of all the owner's sandboxes, oldest first. */
   allSnapshots(owner: number): Promise<Snapshot[]>
-  /** Goes back to a snapshot and deletes all that came after it. */
-  restore(owner: number, name: string, snapshot: string): Promise<void>
+  /** Takes a snapshot of the present. Fails with `already_exists` when the sandbox has the label. */
+  takeSnapshot(owner: number, name: string, label?: string): Promise<Snapshot>
+  /** Deletes one snapshot; those before and after it are unharmed. Fails with `invalid_request` for `initial`. */
+  deleteSnapshot(owner: number, name: string, snapshot: string): Promise<void>
+  /**
+   * Goes back to a snapshot and deletes all that came after it.
+   *
+   * @returns `kept`, the name of the sandbox that was made of the present, if it was to be kept.
+   */
+  restore(owner: number, name: string, snapshot: string, request: RestoreRequest): Promise<{ kept?: string }>
+  /** Goes back to the snapshot before the newest one. Fails with `not_found` when there is none. */
+  undo(owner: number, name: string): Promise<{ snapshot: string }>
+  /** Compares the files of two snapshots, or of a snapshot and the present, without disturbing the machine. */
+  diff(owner: number, name: string, request: DiffRequest): Promise<Diff>
+  /** A file as it was in a snapshot. Fails with `not_found`, `invalid_request` when it is none, `too_large`. */
+  readAt(owner: number, name: string, snapshot: string, path: string): Promise<Uint8Array<ArrayBuffer>>
+  retention(owner: number, name: string): Promise<RetentionStatus>
+  /** Sets the limits, all of them anew, and deletes the snapshots that are beyond them. */
+  setRetention(owner: number, name: string, request: RetentionRequest): Promise<RetentionStatus>
+  /** An archive of a snapshot, or of the present. Cancelling the stream ends the work on it. */
+  export(owner: number, name: string, request: ExportRequest): Promise<ReadableStream<Uint8Array>>
+  /** Makes a sandbox of an archive, after all of it was verified. Fails with what the stream fails with. */
+  import(owner: number, name: string, archive: ReadableStream<Uint8Array>): Promise<VMInfo>
   /** Starts a streaming command or an interactive shell. Takes a snapshot when it ended by itself. */
   openSession(
     owner: number,
@@ -33,9 +62,38 @@ export interface SandboxService {
   ): Promise<SandboxSession>
 }
 
+export interface ForkRequest {
+  /** The names of the new sandboxes. */
+  names: readonly string[]
+  /** The snapshot to begin from; the present when left out. */
+  snapshot?: string | undefined
+}
+
+export interface RestoreRequest {
+  /** Whether the present is first forked into a new sandbox. */
+  keep: boolean
+}
+
+export interface DiffRequest {
+  from: string
+  /** The present when left out. */
+  to?: string | undefined
+  /** The text file to compare line by line. */
+  patch?: string | undefined
+}
+
+export interface ExportRequest {
+  /** The present when left out. */
+  snapshot?: string | undefined
+  /** Whether the archive carries the guest's image. */
+  image: boolean
+}
+
 export interface RunRequest {
   command: string
   timeoutSeconds: number
+  /** Whether a snapshot is taken after the command. */
+  snapshot: boolean
 }
 
 export interface RunOutcome {

@@ -6,6 +6,8 @@ import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
 import { recover } from "./recovery.js"
 import { Sandbox } from "./sandbox.js"
 import type {
+  Diff,
+  RetentionStatus,
   RunOutcome,
   RunRequest,
   SandboxService,
@@ -129,11 +131,52 @@ export class Sandboxes implements SandboxService {
     return (await this.#means.store.snapshots({ ownerId: owner })).map(toWire)
   }
 
-  async restore(owner: number, name: string, snapshot: string): Promise<void> {
+  async restore(owner: number, name: string, snapshot: string): Promise<{ kept?: string }> {
     const { sandbox } = this.#find(owner, name)
     await this.#means.reserve.giveWhenFull()
     await sandbox.restore(snapshot)
     await this.#means.reserve.take()
+    return {}
+  }
+
+  fork(): Promise<VMInfo[]> {
+    return Promise.reject(notYet())
+  }
+
+  takeSnapshot(): Promise<Snapshot> {
+    return Promise.reject(notYet())
+  }
+
+  deleteSnapshot(): Promise<void> {
+    return Promise.reject(notYet())
+  }
+
+  undo(): Promise<{ snapshot: string }> {
+    return Promise.reject(notYet())
+  }
+
+  diff(): Promise<Diff> {
+    return Promise.reject(notYet())
+  }
+
+  readAt(): Promise<Uint8Array<ArrayBuffer>> {
+    return Promise.reject(notYet())
+  }
+
+  retention(): Promise<RetentionStatus> {
+    return Promise.reject(notYet())
+  }
+
+  setRetention(): Promise<RetentionStatus> {
+    return Promise.reject(notYet())
+  }
+
+  export(): Promise<ReadableStream<Uint8Array>> {
+    return Promise.reject(notYet())
+  }
+
+  import(): Promise<VMInfo> {
+    return Promise.reject(notYet())
   }
 
   async openSession(
@@ -230,12 +273,23 @@ export class Sandboxes implements SandboxService {
   }
 }
 
+function notYet(): Failure {
+  return new Failure("unavailable", "This server cannot do this yet.")
+}
+
 function toWire(row: SnapshotRow & { vm_name: string }): Snapshot {
   return {
     id: row.id,
     vm_name: row.vm_name,
     snapshot_name: row.name,
+    label: null,
+    parent: null,
     command: row.command,
+    exit_code: row.exit_code,
+    duration_ms: null,
+    bytes: 0,
+    kind: "disk",
+    damaged: false,
     created_at: new Date(row.created_at).toISOString(),
   }
 }

@@ -1,5 +1,12 @@
 import { Failure } from "../failure.js"
 import type {
+  Diff,
+  DiffRequest,
+  ExportRequest,
+  ForkRequest,
+  RestoreRequest,
+  RetentionRequest,
+  RetentionStatus,
   RunOutcome,
   RunRequest,
   SandboxService,
@@ -13,18 +20,35 @@ import { FakeSession } from "./fake-session.js"
 
 const createdAt = "2030-01-01T00:00:00.000Z"
 
-/** Sandboxes without machines. A test may replace what `run` does, and look at the sessions that were opened. */
+/**
+ * Sandboxes without machines, each with the snapshots `initial` and `cmd_1`. A test may replace what `run`, `export` and
+ * `import` do, and look at the sessions that were opened.
+ */
 export class FakeSandboxes implements SandboxService {
   readonly sessions: FakeSession[] = []
   onRun: (request: RunRequest) => Promise<RunOutcome> = (request) => Promise.resolve(echoOf(request))
+  onExport: (request: ExportRequest) => Promise<ReadableStream<Uint8Array>> = (request) =>
+    Promise.resolve(new Blob([JSON.stringify(request)]).stream())
+  /** What the last import read. */
+  imported = ""
+  onImport: (archive: ReadableStream<Uint8Array>) => Promise<void> = async (archive) => {
+    this.imported = await new Response(archive).text()
+  }
   readonly #owners = new Map<string, number>()
+  readonly #retention = new Map<string, RetentionRequest>()
 
-  create(owner: number, name: string): Promise<VMInfo> {
+  create(owner: number, name: string, retention?: RetentionRequest): Promise<VMInfo> {
     return settle(() => {
       if (this.#owners.has(name)) throw new Failure("already_exists", `The name "${name}" is taken.`)
       this.#owners.set(name, owner)
+      if (retention !== undefined) this.#retention.set(name, retention)
       return infoOf(name)
     })
+  }
+
+  async fork(owner: number, from: string, { names, snapshot }: ForkRequest): Promise<VMInfo[]> {
+    await this.#findSnapshot(owner, from, snapshot ?? "initial")
+    return Promise.all(names.map((name) => this.create(owner, name)))
   }
 
   list(owner: number): Promise<VMInfo[]> {
@@ -58,11 +82,88 @@ export class FakeSandboxes implements SandboxService {
     return settle(() => this.#namesOf(owner).map(snapshotOf))
   }
 
-  restore(owner: number, name: string, snapshot: string): Promise<void> {
+  takeSnapshot(owner: number, name: string, label?: string): Promise<Snapshot> {
+    return settle(() => ({
+      ...snapshotOf(this.#find(owner, name)),
+      snapshot_name: "snap_2",
+      label: label ?? null,
+      parent: "cmd_1",
+    }))
+  }
+
+  async deleteSnapshot(owner: number, name: string, snapshot: string): Promise<void> {
+    await this.#findSnapshot(owner, name, snapshot)
+    if (snapshot === "initial") {
+      throw new Failure("invalid_request", `"initial" cannot be deleted.`, { field: "snapshot" })
+    }
+  }
+
+  async restore(
+    owner: number,
+    name: string,
+    snapshot: string,
+    { keep }: RestoreRequest,
+  ): Promise<{ kept?: string }> {
+    await this.#findSnapshot(owner, name, snapshot)
+    return keep ? { kept: `${name}-kept` } : {}
+  }
+
+  undo(owner: number, name: string): Promise<{ snapshot: string }> {
+    return this.#findSnapshot(owner, name, "initial")
+  }
+
+  /** One file that is larger by the length of the request's JSON. */
+  async diff(owner: number, name: string, request: DiffRequest): Promise<Diff> {
+    const { from, to, patch } = request
+    await this.#findSnapshot(owner, name, from)
+    const size = JSON.stringify(request).length
+    return {
+      from,
+      to: to ?? null,
+      changes: [{ path: "/workspace/file", change: "changed", type: "file", size, previous_size: 0 }],
+      truncated: false,
+      ...(patch !== undefined && { patch: `--- ${patch}\n` }),
+    }
+  }
+
+  /** The path, and bytes that are no text. */
+  async readAt(
+    owner: number,
+    name: string,
+    snapshot: string,
+    path: string,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    await this.#findSnapshot(owner, name, snapshot)
+    return Uint8Array.from([...new TextEncoder().encode(path), 0, 255])
+  }
+
+  retention(owner: number, name: string): Promise<RetentionStatus> {
     return settle(() => {
-      this.#find(owner, name)
-      if (snapshot !== "initial") throw new Failure("not_found", `There is no snapshot "${snapshot}".`)
+      const limits = this.#retention.get(this.#find(owner, name))
+      return {
+        keep_last: limits?.keep_last ?? null,
+        keep_days: limits?.keep_days ?? null,
+        max_bytes: limits?.max_bytes ?? null,
+        quota_bytes: limits?.quota_bytes ?? null,
+        bytes: 4096,
+        snapshots: 2,
+      }
     })
+  }
+
+  async setRetention(owner: number, name: string, request: RetentionRequest): Promise<RetentionStatus> {
+    this.#retention.set(this.#find(owner, name), request)
+    return this.retention(owner, name)
+  }
+
+  async export(owner: number, name: string, request: ExportRequest): Promise<ReadableStream<Uint8Array>> {
+    await this.#findSnapshot(owner, name, request.snapshot ?? "initial")
+    return this.onExport(request)
+  }
+
+  async import(owner: number, name: string, archive: ReadableStream<Uint8Array>): Promise<VMInfo> {
+    await this.onImport(archive)
+    return this.create(owner, name)
   }
 
   openSession(
@@ -77,6 +178,16 @@ export class FakeSandboxes implements SandboxService {
       const session = new FakeSession(request, handlers)
       this.sessions.push(session)
       return session
+    })
+  }
+
+  #findSnapshot(owner: number, name: string, snapshot: string): Promise<{ snapshot: string }> {
+    return settle(() => {
+      this.#find(owner, name)
+      if (snapshot !== "initial" && snapshot !== "cmd_1") {
+        throw new Failure("not_found", `There is no snapshot "${snapshot}".`)
+      }
+      return { snapshot }
     })
   }
 
@@ -97,7 +208,7 @@ function echoOf(request: RunRequest): RunOutcome {
       stdout: JSON.stringify(request),
       stderr: "",
       exitCode: 0,
-      snapshot: "cmd_1",
+      snapshot: request.snapshot ? "cmd_1" : null,
       stdoutTruncated: false,
       stderrTruncated: false,
     },
@@ -124,5 +235,18 @@ function infoOf(name: string): VMInfo {
 }
 
 function snapshotOf(name: string): Snapshot {
-  return { id: 1, vm_name: name, snapshot_name: "initial", command: null, created_at: createdAt }
+  return {
+    id: 1,
+    vm_name: name,
+    snapshot_name: "initial",
+    label: null,
+    parent: null,
+    command: null,
+    exit_code: null,
+    duration_ms: null,
+    bytes: 0,
+    kind: "disk",
+    damaged: false,
+    created_at: createdAt,
+  }
 }

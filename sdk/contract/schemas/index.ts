@@ -1,0 +1,16 @@
+export { exportQuery } from "./archive.js"
+export { change, diff, diffQuery, fileQuery } from "./diff.js"
+export { createKeyRequest, keyInfo, keyList, keyParams, newKey } from "./key.js"
+export { retentionRequest, retentionStatus } from "./retention.js"
+export { runAnswer, runRequest } from "./run.js"
+export { createRequest, forkRequest, forksRequest, vmInfo, vmList, vmParams } from "./sandbox.js"
+export { errorBody, health, message, openApi } from "./server.js"
+export {
+  restoreAnswer,
+  restoreRequest,
+  snapshot,
+  snapshotList,
+  snapshotParams,
+  snapshotRequest,
+  undoAnswer,
+} from "./snapshot.js"
