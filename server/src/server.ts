@@ -5,6 +5,7 @@ import { HttpServer } from "./http/http-server.js"
 import { InFlight } from "./http/in-flight.js"
 import { Keyring } from "./keys/keyring.js"
 import { createLog } from "./log.js"
+import { Metrics } from "./metrics.js"
 import { SandboxPorts } from "./ports/sandbox-ports.js"
 import { openSandboxes, type OpenSandboxes } from "./sandboxes/open-sandboxes.js"
 import { hostKey } from "./ssh/host-key.js"
@@ -63,11 +64,13 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
     return sandboxes.service
   }
   const inFlight = new InFlight()
-  const app = createApp({ service, keyring, inFlight, log, now })
+  const metrics = new Metrics()
+  metrics.includeProcess()
+  const app = createApp({ service, keyring, metrics, inFlight, log, now })
   const key = await hostKey(config.dataDirectory)
   const ports = new SandboxPorts(app, { hostKey: key, keyring, service, log })
   teardown.add(() => ports.closeAll())
-  const opened = await openSandboxes({ database, ports, config, log })
+  const opened = await openSandboxes({ database, ports, config, metrics, log })
   teardown.add(() => opened.close())
   sandboxes = opened
 

@@ -89,6 +89,23 @@ describe("the API", () => {
   })
 })
 
+describe("the metrics", () => {
+  const metrics = (key: string) => server.app.request("/metrics", { headers: { "x-api-key": key } }, {})
+
+  it("are text for an admin key", async () => {
+    server.metrics.forks.inc()
+    const response = await metrics(server.keys.admin)
+
+    expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8")
+    expect(await response.text()).toMatch(/^opensandbox_forks_total 1$/m)
+  })
+
+  it("are for no other key", async () => {
+    expect((await metrics(server.keys.user)).status).toBe(403)
+    expect((await metrics("")).status).toBe(401)
+  })
+})
+
 describe("a run", () => {
   beforeEach(createBox)
 

@@ -2,26 +2,20 @@ import { randomUUID } from "node:crypto"
 import { Hono, type Context } from "hono"
 import { isContent, type AnswerContent, type Route, type RouteName, routes } from "opensandbox/contract"
 import type { Logger } from "pino"
-import type { Clock } from "../clock.js"
 import { Failure } from "../failure.js"
-import type { Keyring } from "../keys/keyring.js"
-import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import { authenticate } from "./authentication.js"
 import { readBody } from "./body.js"
 import type { AnyHandler } from "./call.js"
 import { errorAnswer } from "./errors.js"
 import { acceptsEventStream, eventStream } from "./event-stream.js"
-import { createHandlers } from "./handlers.js"
+import { createHandlers, type HandlerParts } from "./handlers.js"
 import type { InFlight } from "./in-flight.js"
 import { readQuery } from "./query.js"
 import { validated } from "./validation.js"
 
-interface AppParts {
-  service: () => SandboxService
-  keyring: Keyring
+interface AppParts extends HandlerParts {
   inFlight: InFlight
   log: Logger
-  now: Clock
 }
 
 interface AppEnvironment {
@@ -36,9 +30,9 @@ export type App = Hono<AppEnvironment>
 type AppContext = Context<AppEnvironment>
 
 /** The HTTP API: every route of the contract, taken from admission to answer in one place. */
-export function createApp({ service, keyring, inFlight, log, now }: AppParts): App {
+export function createApp({ inFlight, log, ...parts }: AppParts): App {
   const app: App = new Hono()
-  const handlers = createHandlers(service, keyring, now)
+  const handlers = createHandlers(parts)
 
   app.use(async (context, next) => {
     const startedAt = performance.now()
@@ -66,7 +60,7 @@ export function createApp({ service, keyring, inFlight, log, now }: AppParts): A
     if (onlySandbox !== undefined && route.auth !== "none" && context.req.param("name") !== onlySandbox) {
       throw nothingHere(context)
     }
-    const principal = await authenticate(keyring, route.auth, context.req.header("x-api-key"))
+    const principal = await authenticate(parts.keyring, route.auth, context.req.header("x-api-key"))
     const params = route.params && validated(route.params, context.req.param())
     const query = route.query && validated(route.query, readQuery(context.req.url))
     const body = route.body && (await readBody(route.body, context.req.raw))

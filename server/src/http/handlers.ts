@@ -1,18 +1,27 @@
 import { openApiDocument } from "opensandbox/contract"
 import type { Clock } from "../clock.js"
 import type { Keyring } from "../keys/keyring.js"
+import type { Metrics } from "../metrics.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import type { Handlers } from "./call.js"
 
+/** What the routes work with. */
+export interface HandlerParts {
+  service: () => SandboxService
+  keyring: Keyring
+  metrics: Pick<Metrics, "text">
+  now: Clock
+}
+
 /** What each route does, once the caller is known and the request is valid. */
-export function createHandlers(service: () => SandboxService, keyring: Keyring, now: Clock): Handlers {
+export function createHandlers({ service, keyring, metrics, now }: HandlerParts): Handlers {
   const openApi = { ...openApiDocument() }
 
   return {
     getHealth: () => ({ status: "ok", timestamp: new Date(now()).toISOString() }),
     getOpenApi: () => openApi,
 
-    getMetrics: () => "",
+    getMetrics: () => metrics.text(),
 
     createVm: ({ principal, body }) => service().create(principal.ownerId, body.name, body.retention),
     listVms: async ({ principal }) => ({ vms: await service().list(principal.ownerId) }),

@@ -3,6 +3,7 @@ import { statfs } from "node:fs/promises"
 import type { GuestIdentity, ImageShelf, MachineRoom } from "@opensandbox/vm"
 import type PQueue from "p-queue"
 import type { Logger } from "pino"
+import type { Metrics } from "../metrics.js"
 import type { DiskReserve } from "./disk-reserve.js"
 import { diskFull } from "./storage-failure.js"
 import type { SandboxStore } from "./sandbox-store.js"
@@ -16,6 +17,7 @@ export interface SandboxMeans {
   readonly reserve: DiskReserve
   /** The turns of the merges: one at a time on this host, so that they leave it to the commands. */
   readonly merges: PQueue
+  readonly metrics: Metrics
   readonly log: Logger
   /** Bytes of each output stream of a command that are kept. */
   readonly maxOutputBytes: number

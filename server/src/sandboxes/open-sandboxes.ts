@@ -3,6 +3,7 @@ import { ImageShelf, MachineRoom, type Accelerator } from "@opensandbox/vm"
 import PQueue from "p-queue"
 import type { Logger } from "pino"
 import type { ServerConfig } from "../config.js"
+import type { Metrics } from "../metrics.js"
 import type { Database } from "../store/database.js"
 import { DiskReserve } from "./disk-reserve.js"
 import type { SandboxService } from "./sandbox-service.js"
@@ -30,9 +31,10 @@ export async function openSandboxes(parts: {
   database: Database
   ports: PortOpener
   config: ServerConfig
+  metrics: Metrics
   log: Logger
 }): Promise<OpenSandboxes> {
-  const { config, log } = parts
+  const { config, metrics, log } = parts
   const { dataDirectory, cacheDirectory } = config
   const reserve = await DiskReserve.open(dataDirectory)
   const images = new ImageShelf(join(dataDirectory, "images"))
@@ -42,7 +44,7 @@ export async function openSandboxes(parts: {
   const store = new SandboxStore(parts.database)
   const merges = new PQueue({ concurrency: 1 })
   const { maxOutputBytes } = config
-  const means = { store, room, images, dataDirectory, reserve, merges, log, maxOutputBytes }
+  const means = { store, room, images, dataDirectory, reserve, merges, metrics, log, maxOutputBytes }
   const sandboxes = await Sandboxes.open(means, parts.ports, image, config.maxSandboxes)
   return { service: sandboxes, accelerator: room.choice.accelerator, close: () => sandboxes.close() }
 }

@@ -2,6 +2,7 @@ import { pino } from "pino"
 import { createApp, type App } from "../http/app.js"
 import { InFlight } from "../http/in-flight.js"
 import { Keyring } from "../keys/keyring.js"
+import { Metrics } from "../metrics.js"
 import { openDatabase } from "../store/database.js"
 import { KeyStore } from "../store/key-store.js"
 import { FakeSandboxes } from "./fake-sandboxes.js"
@@ -11,6 +12,7 @@ export interface TestServer {
   app: App
   sandboxes: FakeSandboxes
   keyring: Keyring
+  metrics: Metrics
   inFlight: InFlight
   /** What was logged at level info and above, as one text. */
   logged: () => string
@@ -29,8 +31,9 @@ export async function createTestServer(): Promise<TestServer> {
   const lines: string[] = []
   const log = pino({ level: "info" }, { write: (line) => void lines.push(line) })
   const sandboxes = new FakeSandboxes()
+  const metrics = new Metrics()
   const inFlight = new InFlight()
-  const app = createApp({ service: () => sandboxes, keyring, inFlight, log, now })
+  const app = createApp({ service: () => sandboxes, keyring, metrics, inFlight, log, now })
   const admin = await keyring.create({ name: "admin", role: "admin" })
   const user = await keyring.create({ name: "user", role: "user" })
   const other = await keyring.create({ name: "other", role: "user" })
@@ -38,6 +41,7 @@ export async function createTestServer(): Promise<TestServer> {
     app,
     sandboxes,
     keyring,
+    metrics,
     inFlight,
     logged: () => lines.join(""),
     keys: { admin: admin.key, user: user.key, other: other.key },
