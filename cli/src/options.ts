@@ -36,7 +36,17 @@ export const maxOutputOption = () =>
     .argParser(parseCount)
     .default(8 * 1024 * 1024)
 
-function parseCount(text: string): number {
+export const durabilityOption = () =>
+  new Option(
+    "--durability <what>",
+    "what a snapshot survives: the death of any process, or a loss of power too (disk)",
+  )
+    .env("OPENSANDBOX_DURABILITY")
+    .choices(["process", "disk"])
+    .default("process")
+
+/** A whole number of at least 1. */
+export function parseCount(text: string): number {
   if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("It is a whole number of at least 1.")
   return Number(text)
 }

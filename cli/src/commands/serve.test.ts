@@ -7,13 +7,18 @@ import { runCli } from "../testing/run-cli.js"
 
 let cache: string
 
+const variables = [
+  ...["API_KEY", "HOST", "PORT", "DATA_DIR", "MAX_SANDBOXES", "MAX_OUTPUT"],
+  ...["KEEP_LAST", "KEEP_DAYS", "MAX_SIZE", "QUOTA", "DURABILITY"],
+]
+
 beforeEach(async () => {
   cache = await mkdtemp(join(tmpdir(), "opensandbox-serve-"))
   await mkdir(join(cache, "images", "abc"), { recursive: true })
   await writeFile(join(cache, "images", "current"), "abc\n")
   await writeFile(join(cache, "images", "abc", "image.json"), "{}")
   vi.stubEnv("OPENSANDBOX_CACHE_DIR", cache)
-  for (const name of ["API_KEY", "HOST", "PORT", "DATA_DIR"]) vi.stubEnv(`OPENSANDBOX_${name}`, undefined)
+  for (const name of variables) vi.stubEnv(`OPENSANDBOX_${name}`, undefined)
 })
 
 afterEach(async () => {
@@ -88,7 +93,21 @@ test("options go before environment variables, and these before the defaults", a
   vi.stubEnv("OPENSANDBOX_DATA_DIR", "elsewhere")
   vi.stubEnv("OPENSANDBOX_API_KEY", "ws_env")
   vi.stubEnv("OPENSANDBOX_MAX_SANDBOXES", "7")
-  const { configs } = await serve(["--port", "4100", "--max-output", "1024"])
+  vi.stubEnv("OPENSANDBOX_KEEP_LAST", "9")
+  vi.stubEnv("OPENSANDBOX_KEEP_DAYS", "30")
+  vi.stubEnv("OPENSANDBOX_MAX_SIZE", "500M")
+  vi.stubEnv("OPENSANDBOX_QUOTA", "1G")
+  vi.stubEnv("OPENSANDBOX_DURABILITY", "disk")
+  const { configs } = await serve([
+    "--port",
+    "4100",
+    "--max-output",
+    "1024",
+    "--quota",
+    "1.5G",
+    "--keep-last",
+    "none",
+  ])
   expect(configs).toEqual([
     {
       host: "::1",
@@ -99,17 +118,23 @@ test("options go before environment variables, and these before the defaults", a
       apiKey: "ws_env",
       maxSandboxes: 7,
       maxOutputBytes: 1024,
-      retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
-      durability: "process",
+      retention: { keepLast: null, keepDays: 30, maxBytes: 500_000_000, quotaBytes: 1_500_000_000 },
+      durability: "disk",
     },
   ])
 })
 
-test("the defaults are loopback, port 4000 and the user's data directory", async () => {
+test("the defaults are loopback, port 4000, the user's data directory, no limits and process durability", async () => {
   vi.stubEnv("XDG_DATA_HOME", "/home/user/data")
   const { configs } = await serve([])
   expect(configs).toMatchObject([
-    { host: "127.0.0.1", port: 4000, dataDirectory: "/home/user/data/opensandbox" },
+    {
+      host: "127.0.0.1",
+      port: 4000,
+      dataDirectory: "/home/user/data/opensandbox",
+      retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
+      durability: "process",
+    },
   ])
   expect(configs[0]).not.toHaveProperty("apiKey")
 })
@@ -121,6 +146,14 @@ test.each([
   ["--port="],
   ["--host="],
   ["--data-dir="],
+  ["--keep-last=0"],
+  ["--keep-last=1.5"],
+  ["--keep-days=0"],
+  ["--keep-days=soon"],
+  ["--max-size=10GiB"],
+  ["--quota=0"],
+  ["--quota="],
+  ["--durability=paper"],
   ["extra"],
 ])("%s is a wrong usage: exit code 2, and nothing is started", async (argument) => {
   const { exitCode, stderr, configs } = await serve([argument])
@@ -129,8 +162,12 @@ test.each([
   expect(configs).toEqual([])
 })
 
-test("an invalid port in the environment is a wrong usage, too", async () => {
-  vi.stubEnv("OPENSANDBOX_PORT", "http")
+test.each([
+  ["PORT", "http"],
+  ["QUOTA", "much"],
+  ["DURABILITY", "paper"],
+])("an invalid %s in the environment is a wrong usage, too", async (variable, value) => {
+  vi.stubEnv(`OPENSANDBOX_${variable}`, value)
   expect(await serve([])).toMatchObject({ exitCode: 2, configs: [] })
 })
 

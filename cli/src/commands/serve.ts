@@ -5,11 +5,21 @@ import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
 import {
   dataDirectoryOption,
+  durabilityOption,
   hostOption,
   maxOutputOption,
   maxSandboxesOption,
   portOption,
 } from "../options.js"
+import {
+  keepDaysOption,
+  keepLastOption,
+  limitOrNull,
+  maxSizeOption,
+  quotaOption,
+  retentionHelp,
+  type Limit,
+} from "../retention-options.js"
 
 interface ServeOptions {
   host: string
@@ -17,6 +27,11 @@ interface ServeOptions {
   dataDir: string
   maxSandboxes: number
   maxOutput: number
+  keepLast: Limit
+  keepDays: Limit
+  maxSize: Limit
+  quota: Limit
+  durability: "process" | "disk"
 }
 
 export function addServe(program: Command, context: Context): void {
@@ -28,10 +43,21 @@ export function addServe(program: Command, context: Context): void {
     .addOption(dataDirectoryOption())
     .addOption(maxSandboxesOption())
     .addOption(maxOutputOption())
+    .addOption(keepLastOption().env("OPENSANDBOX_KEEP_LAST").default("none"))
+    .addOption(keepDaysOption().env("OPENSANDBOX_KEEP_DAYS").default("none"))
+    .addOption(maxSizeOption().env("OPENSANDBOX_MAX_SIZE").default("none"))
+    .addOption(quotaOption().env("OPENSANDBOX_QUOTA").default("none"))
+    .addOption(durabilityOption())
     .addHelpText(
       "after",
       "\nOPENSANDBOX_API_KEY, if set, is accepted as the admin key; otherwise the first start makes one and prints it.\n" +
-        examples("opensandbox serve", "opensandbox serve --port 4100 --data-dir ./data"),
+        "The limits are those of every sandbox that has none of its own.\n" +
+        retentionHelp +
+        examples(
+          "opensandbox serve",
+          "opensandbox serve --port 4100 --data-dir ./data",
+          "opensandbox serve --keep-days 30 --quota 5G --durability disk",
+        ),
     )
     .action((options: ServeOptions) => serve(context, options))
 }
@@ -62,8 +88,13 @@ async function serverConfig(options: ServeOptions): Promise<ServerConfig> {
     imageDirectory,
     maxSandboxes: options.maxSandboxes,
     maxOutputBytes: options.maxOutput,
-    retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
-    durability: "process",
+    retention: {
+      keepLast: limitOrNull(options.keepLast),
+      keepDays: limitOrNull(options.keepDays),
+      maxBytes: limitOrNull(options.maxSize),
+      quotaBytes: limitOrNull(options.quota),
+    },
+    durability: options.durability,
     ...(apiKey !== undefined && apiKey !== "" && { apiKey }),
   }
 }
