@@ -1,7 +1,12 @@
-import { constants } from "node:fs"
+import { constants, renameSync } from "node:fs"
 import { copyFile, link, mkdir, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
+import { foreignImageKey, isForeignImageKey, prepareForeignImage } from "./foreign/foreign-image.js"
+import { contentFiles, contentOf, digestOf, type ImageContent } from "./image-content.js"
 import { openImage, type Image } from "./image.js"
+
+/** Ends the name of an image's directory that is no longer on the shelf, only not quite gone. */
+const removed = ".removed"
 
 /**
  * The images that a data directory's sandboxes rest on. A sandbox's files are changes to its image's base, so the image
@@ -9,6 +14,11 @@ import { openImage, type Image } from "./image.js"
  */
 export class ImageShelf {
   readonly #directory: string
+  readonly #contents = new Map<string, Promise<ImageContent>>()
+  /** How many hold an image, by key. */
+  readonly #holds = new Map<string, number>()
+  /** How often an image was held since the shelf was opened. */
+  #holdCount = 0
 
   constructor(directory: string) {
     this.#directory = directory
@@ -37,6 +47,97 @@ export class ImageShelf {
   get(key: string): Promise<Image> {
     return openImage(join(this.#directory, key))
   }
+
+  /** The image of a key that came from elsewhere, undefined when it is not on the shelf. */
+  async find(key: string): Promise<Image | undefined> {
+    const names = await readdir(this.#directory)
+    return names.includes(key) ? this.get(key) : undefined
+  }
+
+  /** What an image's files hold. They never change, so they are read once, which takes some seconds. */
+  content(image: Image): Promise<ImageContent> {
+    let content = this.#contents.get(image.key)
+    if (content === undefined) {
+      content = readContent(join(this.#directory, image.key))
+      this.#contents.set(image.key, content)
+      content.catch(() => this.#contents.delete(image.key))
+    }
+    return content
+  }
+
+  /**
+   * Puts an image that came from elsewhere on the shelf, under a key of its own. Does nothing when it is there.
+   *
+   * @param source A directory on the shelf's file system that holds the image's files and is given away.
+   * @param content What the files hold, verified.
+   * @throws ForeignFileError when a file is not what it should be.
+   */
+  async adopt(source: string, content: ImageContent, diskBytes: number): Promise<Image> {
+    const key = foreignImageKey(digestOf(content, diskBytes))
+    const home = join(this.#directory, key)
+    await prepareForeignImage(source, key, diskBytes)
+    try {
+      await rename(source, home)
+    } catch (error) {
+      // Somebody else was faster with the same one.
+      if ((await this.find(key)) === undefined) throw error
+    }
+    return openImage(home)
+  }
+
+  /**
+   * Keeps an image on the shelf: what is about to rest on it, or reads it, holds it until that is recorded or done.
+   *
+   * @returns what lets go of it, once, however often it is called.
+   */
+  hold(key: string): () => void {
+    this.#holdCount++
+    this.#holds.set(key, (this.#holds.get(key) ?? 0) + 1)
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      const left = (this.#holds.get(key) ?? 0) - 1
+      if (left > 0) this.#holds.set(key, left)
+      else this.#holds.delete(key)
+    }
+  }
+
+  /**
+   * Removes the images from elsewhere that nobody holds and no sandbox rests on. Those that were built here stay.
+   *
+   * @param keysInUse Gives the keys of the images that sandboxes rest on.
+   */
+  async removeUnused(keysInUse: () => Promise<ReadonlySet<string>>): Promise<void> {
+    const holdCount = this.#holdCount
+    const names = await readdir(this.#directory)
+    // What an earlier removal did not get done with.
+    for (const name of names.filter(isRemoved)) await this.#delete(name)
+    const idle = names.filter((name) => isForeignImageKey(name) && !this.#holds.has(name))
+    const inUse = await keysInUse()
+    for (const key of idle.filter((key) => !inUse.has(key))) {
+      // Who took hold of an image meanwhile may have recorded it meanwhile: it waits for the next time.
+      if (this.#holdCount !== holdCount) return
+      const home = join(this.#directory, key)
+      // At once, so that nobody takes hold of it between the question and the act.
+      renameSync(home, home + removed)
+      this.#contents.delete(key)
+      await this.#delete(key + removed)
+    }
+  }
+
+  #delete(name: string): Promise<void> {
+    return rm(join(this.#directory, name), { recursive: true, force: true })
+  }
+}
+
+function isRemoved(name: string): boolean {
+  return name.endsWith(removed)
+}
+
+async function readContent(directory: string): Promise<ImageContent> {
+  const entries = contentFiles.map(async (name) => [name, await contentOf(join(directory, name))] as const)
+  return Object.fromEntries(await Promise.all(entries)) as ImageContent
 }
 
 async function linkOrCopy(from: string, to: string): Promise<void> {

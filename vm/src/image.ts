@@ -4,9 +4,17 @@ import { z } from "zod"
 
 const imageFile = z.object({
   key: z.string().regex(/^[a-z0-9._-]{1,64}$/),
-  kernel: z.string(),
   diskBytes: z.number().int().positive(),
 })
+
+/** The names of an image's files in its directory. */
+export const imageFiles = {
+  description: "image.json",
+  kernel: "vmlinuz",
+  initramfs: "initramfs",
+  base: "base.raw",
+  blankDisk: "blank.qcow2",
+} as const
 
 /** What a machine boots from: a kernel, an initramfs with the agent, a read-only base file system and a blank disk. */
 export interface Image {
@@ -30,7 +38,7 @@ export interface Image {
 export async function openImage(directory: string): Promise<Image> {
   let text: string
   try {
-    text = await readFile(join(directory, "image.json"), "utf8")
+    text = await readFile(join(directory, imageFiles.description), "utf8")
   } catch (error) {
     throw new Error(`there is no image in ${directory}: run "npm run setup" to build one`, { cause: error })
   }
@@ -38,9 +46,9 @@ export async function openImage(directory: string): Promise<Image> {
   return {
     key,
     diskBytes,
-    kernel: join(directory, "vmlinuz"),
-    initramfs: join(directory, "initramfs"),
-    base: join(directory, "base.raw"),
-    blankDisk: join(directory, "blank.qcow2"),
+    kernel: join(directory, imageFiles.kernel),
+    initramfs: join(directory, imageFiles.initramfs),
+    base: join(directory, imageFiles.base),
+    blankDisk: join(directory, imageFiles.blankDisk),
   }
 }

@@ -10,7 +10,7 @@ import { isLayerId, type LayerId } from "./layer.js"
  * 16 KiB: one small change costs about 150 KB on disk with it, 600 to 900 KB with QEMU's default of 64 KiB,
  * because a file system touches a handful of scattered blocks and each one costs a cluster.
  */
-const clusterBits = 14
+export const clusterBits = 14
 
 /** Ends the name of a layer's file until it is whole. */
 const unfinished = ".unfinished"
