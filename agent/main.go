@@ -10,6 +10,7 @@ import (
 
 	"opensandbox/agent/internal/boot"
 	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/dirt"
 	"opensandbox/agent/internal/guest"
 	"opensandbox/agent/internal/port"
 	"opensandbox/agent/internal/protocol"
@@ -32,7 +33,11 @@ func main() {
 	if err != nil {
 		logger.Printf("commands have no control group: %v", err)
 	}
-	machine := &guest.Guest{Runner: &command.Runner{Reaper: children, Groups: groups}, Log: logger}
+	watch, err := dirt.NewWatch()
+	if err != nil {
+		logger.Printf("each sync asks the disk: %v", err)
+	}
+	machine := &guest.Guest{Runner: &command.Runner{Reaper: children, Groups: groups}, Dirt: watch, Log: logger}
 	welcome := func(hello protocol.Hello) protocol.Welcome {
 		return protocol.Welcome{
 			Nonce: hello.Nonce, Protocol: protocol.Version, AgentVersion: version, Ready: machine.Ready(),

@@ -4,9 +4,10 @@ package disk
 import (
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
-	"time"
 
+	"opensandbox/agent/internal/dirt"
 	"opensandbox/agent/internal/linux"
 )
 
@@ -28,12 +29,21 @@ var pseudo = []string{"/proc", "/sys", "/dev", "/run"}
 // Disk is the machine's own disk, mounted.
 type Disk struct {
 	// Held open: the mount itself is out of sight once the root is in place.
-	top *os.File
+	top    *os.File
+	dirt   *dirt.Watch
+	writes *writeCount
+
+	mu sync.Mutex
+	// What the watch had counted when the last sync began; only with a sync is it known.
+	clean  uint64
+	synced bool
+	// What the device had counted when the last sync ended.
+	written uint64
 }
 
 // Mount mounts the disk, lays it over the base, and makes that the root of this process and of all that it
 // starts from now on. When it fails everything is as before.
-func Mount(device string) (*Disk, error) {
+func Mount(device string, watch *dirt.Watch) (*Disk, error) {
 	if err := forgetBlocks(device); err != nil {
 		return nil, err
 	}
@@ -49,7 +59,7 @@ func Mount(device string) (*Disk, error) {
 		syscall.Unmount(own, syscall.MNT_DETACH)
 		return nil, err
 	}
-	return &Disk{top}, nil
+	return &Disk{top: top, dirt: watch, writes: openWriteCount(device)}, nil
 }
 
 func overlay() error {
@@ -81,13 +91,6 @@ func enter() error {
 		return &os.PathError{Op: "chroot", Path: whole, Err: err}
 	}
 	return os.Chdir("/")
-}
-
-// Sync writes all that is dirty, and says how long it took.
-func (d *Disk) Sync() (time.Duration, error) {
-	started := time.Now()
-	err := linux.Syncfs(int(d.top.Fd()))
-	return time.Since(started), err
 }
 
 // forgetBlocks drops what the kernel remembers of the device from before the machine was cloned, when another

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/dirt"
 	"opensandbox/agent/internal/disk"
 	"opensandbox/agent/internal/identity"
 	"opensandbox/agent/internal/linux"
@@ -23,7 +24,9 @@ const workspacePath = "/workspace"
 // Guest is a machine that becomes ready by one setup.
 type Guest struct {
 	Runner *command.Runner
-	Log    *log.Logger
+	// Dirt knows when a sync has nothing to do. Without it each is done.
+	Dirt *dirt.Watch
+	Log  *log.Logger
 
 	mu   sync.Mutex
 	disk *disk.Disk
@@ -76,7 +79,7 @@ func (g *Guest) setUp(request protocol.Setup) (time.Duration, error) {
 		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
 	}
 	started := time.Now()
-	mounted, err := disk.Mount(request.Device)
+	mounted, err := disk.Mount(request.Device, g.Dirt)
 	if err != nil {
 		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
 	}
@@ -138,18 +141,18 @@ func directoryFor(cwd *string) (string, error) {
 }
 
 // Sync makes all that was written so far part of the disk.
-func (g *Guest) Sync() (time.Duration, error) {
+func (g *Guest) Sync() (disk.Synced, error) {
 	g.mu.Lock()
 	mounted := g.disk
 	g.mu.Unlock()
 	if mounted == nil {
-		return 0, notSetUp()
+		return disk.Synced{}, notSetUp()
 	}
-	took, err := mounted.Sync()
+	synced, err := mounted.Sync()
 	if err != nil {
-		return 0, protocol.Errorf(protocol.CodeSyncFailed, "%v", err)
+		return disk.Synced{}, protocol.Errorf(protocol.CodeSyncFailed, "%v", err)
 	}
-	return took, nil
+	return synced, nil
 }
 
 // How long emptying the workspace may take.

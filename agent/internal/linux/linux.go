@@ -34,6 +34,33 @@ func Syncfs(fd int) error {
 	return result(errno)
 }
 
+// OpenTracepointCounter counts how often the kernel passes a tracepoint on one processor, whoever makes it do so. A
+// counter is read together with those of its group: leader is the group's first, or -1 to begin a group, and reading
+// that gives the number of counters and then each value, as 64-bit numbers.
+func OpenTracepointCounter(tracepoint uint64, processor, leader int) (int, error) {
+	const (
+		typeTracepoint = 2
+		formatGroup    = 8
+		// To be counted always or to fail on reading, never to take turns with other counters.
+		pinned      = 1 << 2
+		everyone    = ^uintptr(0)
+		flagCloexec = 8
+	)
+	// The first version of the kernel's perf_event_attr, which later kernels know by its size.
+	attributes := struct {
+		kind, size                                     uint32
+		config, samplePeriod, sampleType, format, bits uint64
+		wakeup, breakpoint                             uint32
+		more                                           uint64
+	}{kind: typeTracepoint, size: 64, config: tracepoint, format: formatGroup}
+	if leader < 0 {
+		attributes.bits = pinned
+	}
+	fd, _, errno := syscall.Syscall6(sysPerfEventOpen, uintptr(unsafe.Pointer(&attributes)), everyone,
+		uintptr(processor), uintptr(leader), flagCloexec, 0)
+	return int(fd), result(errno)
+}
+
 // MemfdCreate makes a file without a name, closed on exec.
 func MemfdCreate(label string) (int, error) {
 	name, err := syscall.BytePtrFromString(label)

@@ -1,7 +1,8 @@
 package linux
 
 const (
-	sysSyncfs      = 306
-	sysFinitModule = 313
-	sysMemfdCreate = 319
+	sysPerfEventOpen = 298
+	sysSyncfs        = 306
+	sysFinitModule   = 313
+	sysMemfdCreate   = 319
 )

@@ -1,7 +1,8 @@
 package linux
 
 const (
-	sysSyncfs      = 267
-	sysFinitModule = 273
-	sysMemfdCreate = 279
+	sysPerfEventOpen = 241
+	sysSyncfs        = 267
+	sysFinitModule   = 273
+	sysMemfdCreate   = 279
 )

@@ -87,12 +87,14 @@ type ExecDone struct {
 	Signal   *string `json:"signal"`
 	GuestUs  int64   `json:"guestUs"`
 	SyncUs   int64   `json:"syncUs"`
+	Wrote    bool    `json:"wrote,omitempty"`
 }
 
 // SyncDone is the result of a sync.
 type SyncDone struct {
 	OK     bool  `json:"ok"`
 	SyncUs int64 `json:"syncUs"`
+	Wrote  bool  `json:"wrote,omitempty"`
 }
 
 // WipeDone is the result of a wipe.

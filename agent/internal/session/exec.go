@@ -34,11 +34,11 @@ func (s *session) exec(st *stream, request protocol.Exec) (any, error) {
 	done := protocol.ExecDone{OK: true, GuestUs: ran.Microseconds()}
 	describe(&done, status, cancelled)
 	if request.Sync {
-		took, err := s.guest.Sync()
+		synced, err := s.guest.Sync()
 		if err != nil {
 			return nil, err
 		}
-		done.SyncUs = took.Microseconds()
+		done.SyncUs, done.Wrote = synced.Took.Microseconds(), synced.Wrote
 	}
 	return done, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/disk"
 	"opensandbox/agent/internal/protocol"
 )
 
@@ -20,7 +21,7 @@ type Guest interface {
 	Uptime() time.Duration
 	Setup(protocol.Setup) (mount time.Duration, err error)
 	Start(protocol.Exec) (*command.Process, error)
-	Sync() (time.Duration, error)
+	Sync() (disk.Synced, error)
 	Wipe() error
 }
 
@@ -147,8 +148,8 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 	case protocol.Exec:
 		return s.exec(st, request)
 	case protocol.Sync:
-		took, err := s.guest.Sync()
-		return protocol.SyncDone{OK: true, SyncUs: took.Microseconds()}, err
+		synced, err := s.guest.Sync()
+		return protocol.SyncDone{OK: true, SyncUs: synced.Took.Microseconds(), Wrote: synced.Wrote}, err
 	case protocol.Wipe:
 		return protocol.WipeDone{OK: true}, s.guest.Wipe()
 	default:

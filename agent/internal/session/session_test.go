@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/disk"
 	"opensandbox/agent/internal/protocol"
 	"opensandbox/agent/internal/reaper"
 )
@@ -31,7 +32,9 @@ func (g hostGuest) Start(request protocol.Exec) (*command.Process, error) {
 	return runner.Start(command.Spec{Command: *request.Command, Directory: g.directory, Stdin: request.Stdin})
 }
 
-func (g hostGuest) Sync() (time.Duration, error) { return time.Millisecond, nil }
+func (g hostGuest) Sync() (disk.Synced, error) {
+	return disk.Synced{Took: time.Millisecond, Wrote: true}, nil
+}
 
 func (g hostGuest) Wipe() error {
 	return protocol.Errorf(protocol.CodeWipeIncomplete, "one entry is left")

@@ -245,6 +245,7 @@ describe("a command", () => {
       signal: null,
       guestMicroseconds: 5,
       syncMicroseconds: 6,
+      wrote: false,
     })
     expect(printed).toEqual(["one", "two"])
   })

@@ -104,9 +104,16 @@ export class AgentConnection {
     return command
   }
 
-  /** @throws AgentError with code `sync_failed` or `not_set_up`. */
-  async sync(deadlineMs: number): Promise<void> {
-    await this.#ask({ op: "sync" }, syncDone, deadlineMs)
+  /**
+   * Makes all that was written so far part of the disk.
+   *
+   * @returns `wrote`: the disk was surely written to since the sync before. That it was not is never sure: ask
+   *   `Machine.writes`.
+   * @throws AgentError with code `sync_failed` or `not_set_up`.
+   */
+  async sync(deadlineMs: number): Promise<{ wrote: boolean }> {
+    const { wrote = false } = await this.#ask({ op: "sync" }, syncDone, deadlineMs)
+    return { wrote }
   }
 
   /**

@@ -28,6 +28,8 @@ export interface ExecResult {
   /** From the start of the shell to its exit. */
   readonly guestMicroseconds: number
   readonly syncMicroseconds: number
+  /** Whether the disk was surely written to since the sync before; see `AgentConnection.sync`. */
+  readonly wrote: boolean
 }
 
 export interface OutputHandlers {
@@ -131,6 +133,7 @@ export class CommandStream implements Execution, Stream {
       signal: done.signal,
       guestMicroseconds: done.guestUs,
       syncMicroseconds: done.syncUs,
+      wrote: done.wrote ?? false,
     }
   }
 }

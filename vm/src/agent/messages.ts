@@ -58,9 +58,14 @@ export const execDone = z.strictObject({
     .nullable(),
   guestUs: count,
   syncUs: count,
+  wrote: z.boolean().optional(),
 })
 
-export const syncDone = z.strictObject({ ok: z.literal(true), syncUs: count })
+export const syncDone = z.strictObject({
+  ok: z.literal(true),
+  syncUs: count,
+  wrote: z.boolean().optional(),
+})
 
 export const wipeDone = z.strictObject({ ok: z.literal(true) })
 
