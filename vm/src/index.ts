@@ -1,6 +1,6 @@
 export type { Accelerator } from "./accelerator/accelerator.js"
 export { AgentError, type ExecResult, type Execution } from "./agent/connection.js"
-export { within } from "./deadline.js"
+export { DeadlineError, within } from "./deadline.js"
 export { newLayerId } from "./disk/layer.js"
 export { portableBacking, writePortableDisk } from "./disk/portable-disk.js"
 export type { LayerDirectory } from "./disk/layer-directory.js"

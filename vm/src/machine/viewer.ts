@@ -49,7 +49,7 @@ export interface Viewer {
    * @param limit The most bytes that the file may have.
    * @throws AgentError with code `not_found`, `not_a_file` or `too_large`.
    */
-  read(path: string, limit: number): Promise<Uint8Array>
+  read(path: string, limit: number): Promise<Uint8Array<ArrayBuffer>>
   /** The SHA-256 of each path's content in hexadecimal; null for what is no regular file. Links are not followed. */
   digest(paths: readonly string[]): Promise<(string | null)[]>
   /** Ends the machine. */
