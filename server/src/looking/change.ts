@@ -1,17 +1,9 @@
 import type { FileState } from "@opensandbox/vm"
+import type { RouteAnswer } from "opensandbox/contract"
 import type { Pair } from "./tree.js"
 
 /** One path that differs. */
-export interface Change {
-  readonly path: string
-  readonly change: "added" | "changed" | "removed"
-  /** What it is; what it was, if it is removed. */
-  readonly type: "file" | "directory" | "symlink" | "other"
-  /** In bytes; null when there is no file after the change. */
-  readonly size: number | null
-  /** In bytes; null when there was no file before the change. */
-  readonly previous_size: number | null
-}
+export type Change = RouteAnswer<"diff">["changes"][number]
 
 const types = { f: "file", d: "directory", l: "symlink", o: "other" } as const
 
