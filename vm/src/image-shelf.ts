@@ -3,7 +3,7 @@ import { copyFile, link, mkdir, readdir, rename, rm, stat } from "node:fs/promis
 import { join } from "node:path"
 import { foreignImageKey, isForeignImageKey, prepareForeignImage } from "./foreign/foreign-image.js"
 import { contentFiles, contentOf, digestOf, type ImageContent } from "./image-content.js"
-import { openImage, type Image } from "./image.js"
+import { openImage, type Image, type ImageFile } from "./image.js"
 
 /** Ends the name of an image's directory that is no longer on the shelf, only not quite gone. */
 const removed = ".removed"
@@ -52,6 +52,11 @@ export class ImageShelf {
   async find(key: string): Promise<Image | undefined> {
     const names = await readdir(this.#directory)
     return names.includes(key) ? this.get(key) : undefined
+  }
+
+  /** Where a file of an image is. */
+  path(image: Image, file: ImageFile): string {
+    return join(this.#directory, image.key, file)
   }
 
   /** What an image's files hold. They never change, so they are read once, which takes some seconds. */

@@ -16,6 +16,8 @@ export const imageFiles = {
   blankDisk: "blank.qcow2",
 } as const
 
+export type ImageFile = (typeof imageFiles)[keyof typeof imageFiles]
+
 /** What a machine boots from: a kernel, an initramfs with the agent, a read-only base file system and a blank disk. */
 export interface Image {
   /** Names the content: two images with the same key are the same. */

@@ -23,13 +23,16 @@ export interface SandboxMeans {
   readonly maxOutputBytes: number
 }
 
-/** Less than this free, and no command is started: a guest that runs into a full disk stands still. */
+/** Less than this free, and nothing is begun that takes room: a guest that runs into a full disk stands still. */
 const spareBytes = 64 * 1024 * 1024
 
-/** @throws Failure `disk_full` when the data directory's file system has too little room for another command. */
-export async function requireSpace(dataDirectory: string): Promise<void> {
+/**
+ * @param bytes What is known to be written next. Default 0: a command, of which nobody knows.
+ * @throws Failure `disk_full` when the data directory's file system has too little room for it.
+ */
+export async function requireSpace(dataDirectory: string, bytes = 0): Promise<void> {
   const { bavail, bsize } = await statfs(dataDirectory)
-  if (bavail * bsize < spareBytes) throw diskFull()
+  if (bavail * bsize < spareBytes + bytes) throw diskFull()
 }
 
 /** What tells a sandbox's guest from all others; the same each time that it starts. */

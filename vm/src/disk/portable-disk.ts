@@ -1,3 +1,4 @@
+import { resolve } from "node:path"
 import { execa } from "execa"
 import type { Image } from "../image.js"
 import { clusterBits } from "./layer-directory.js"
@@ -13,13 +14,14 @@ const copyMilliseconds = 3_600_000
  * may have the layers open, as long as it writes to none of them.
  *
  * @param top The file of the chain's newest layer; the blank disk itself for a chain of none.
- * @param target The absolute path of the file to make; what is there after a failure is for the caller to remove.
+ * @param target The file to make; what is there after a failure is for the caller to remove.
  */
 export async function writePortableDisk(top: string, image: Image, target: string): Promise<void> {
   const options = ["-o", `cluster_size=${2 ** clusterBits}`]
-  await qemuImg(["create", "-q", "-f", "qcow2", ...options, "-b", top, "-F", "qcow2", target])
+  // Paths in full, since they are taken as relative to the new file otherwise.
+  await qemuImg(["create", "-q", "-f", "qcow2", ...options, "-b", resolve(top), "-F", "qcow2", target])
   // Takes in whatever differs between the chain and the blank disk. (`convert -B` would miss all but the top.)
-  await qemuImg(["rebase", "-q", "-b", image.blankDisk, "-F", "qcow2", target])
+  await qemuImg(["rebase", "-q", "-b", resolve(image.blankDisk), "-F", "qcow2", target])
   await qemuImg(["rebase", "-q", "-u", "-b", portableBacking, "-F", "qcow2", target])
 }
 

@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises"
+import { resolve } from "node:path"
 import { ExecaError } from "execa"
 import { z } from "zod"
 import { clusterBits } from "../disk/layer-directory.js"
@@ -14,7 +15,7 @@ export interface ForeignDisk {
   readonly diskBytes: number
   /** The name of the file that it rests on, as its header must have it; null for none. */
   readonly backing: string | null
-  /** The absolute path of the file to make; what is there after a failure is for the caller to remove. */
+  /** The file to make; what is there after a failure is for the caller to remove. */
   readonly target: string
   /** The blank disk that the content rests on; left out for none. */
   readonly base?: { readonly path: string; /** How the copy's file names it. */ readonly name: string }
@@ -68,7 +69,8 @@ async function checkTables(path: string, clusterBytes: number, limits: ToolLimit
 async function copyContent({ path, target, base }: ForeignDisk, limits: ToolLimits): Promise<void> {
   const source = asArgument(diskNode(path, base === undefined ? null : diskNode(base.path, null)))
   const format = ["-O", "qcow2", "-o", `cluster_size=${2 ** clusterBits}`]
-  const below = base === undefined ? [] : ["-B", base.path, "-F", "qcow2"]
+  // Taken as relative to the copy otherwise.
+  const below = base === undefined ? [] : ["-B", resolve(base.path), "-F", "qcow2"]
   await runConfined("qemu-img", ["convert", "-q", ...format, ...below, source, target], limits)
   if (base === undefined) return
   await runConfined("qemu-img", ["rebase", "-q", "-u", "-b", base.name, "-F", "qcow2", target], limits)

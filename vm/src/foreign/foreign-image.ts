@@ -45,7 +45,7 @@ async function checkKernel(path: string): Promise<void> {
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(magic.length), 0, magic.length, magicAt)
     if (buffer.toString("latin1", 0, bytesRead) !== magic) {
-      throw new ForeignFileError(`${imageFiles.kernel} is no Linux kernel`)
+      throw new ForeignFileError("its kernel is no Linux kernel")
     }
   } finally {
     await file.close()

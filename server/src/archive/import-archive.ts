@@ -1,0 +1,132 @@
+import { mkdir, rm, stat } from "node:fs/promises"
+import { join } from "node:path"
+import {
+  contentFiles,
+  copyForeignDisk,
+  digestOf,
+  foreignImageKey,
+  portableBacking,
+  type Image,
+  type ImageShelf,
+} from "@opensandbox/vm"
+import type { Logger } from "pino"
+import { requireSpace } from "../sandboxes/means.js"
+import { asFailure } from "../sandboxes/storage-failure.js"
+import { Teardown } from "../teardown.js"
+import { ArchiveReader } from "./archive-reader.js"
+import { announcedImage, diskName, imageEntry, type Manifest } from "./manifest.js"
+import { asRefusal, refusal } from "./refusal.js"
+import type { Scratch } from "./scratch.js"
+
+/** What an import works with. */
+export interface ImportMeans {
+  readonly shelf: ImageShelf
+  readonly scratch: Scratch
+  /** The largest disk that is taken in, in bytes as the guest sees it. */
+  readonly maxDiskBytes: number
+  /** How the file of the disk shall name the image's blank disk, on which it rests. */
+  readonly nameOfBlankDisk: (image: Image) => string
+  readonly log: Logger
+}
+
+/** What came out of an archive, all of it verified, and not yet a sandbox. */
+export interface ImportedSandbox {
+  readonly manifest: Manifest
+  /** On the shelf, and held there until `dispose`. */
+  readonly image: Image
+  /** A qcow2 file that was made here, on the image's blank disk. It may be moved away. */
+  readonly disk: string
+  /** Lets go of everything: called in any case, when the sandbox is recorded or failed to be. */
+  dispose(): Promise<void>
+}
+
+/**
+ * Takes in an archive. Nothing of a refused one is left.
+ *
+ * @throws Failure `invalid_request` with what is wrong with the archive, `disk_full`, `timeout` when no more of it comes.
+ */
+export async function importArchive(
+  archive: ReadableStream<Uint8Array>,
+  means: ImportMeans,
+): Promise<ImportedSandbox> {
+  const undo = new Teardown()
+  try {
+    const reader = await ArchiveReader.open(archive, means.maxDiskBytes)
+    undo.add(() => reader.close())
+    const directory = await means.scratch.make()
+    undo.add(() => directory.remove())
+    const image = await receive(reader, directory.path, means.shelf, undo)
+    await reader.close()
+    const disk = await takeInDisk(directory.path, image, means.nameOfBlankDisk(image))
+    return { manifest: reader.manifest, image, disk, dispose: () => undo.run() }
+  } catch (error) {
+    means.log.warn({ err: error }, "an archive was not imported")
+    await undo.run()
+    throw asFailure(error)
+  }
+}
+
+/** The disk as it came; nothing but the check of its header has seen it. */
+const receivedDisk = "received.qcow2"
+
+/** Reads the files. The image is put on the shelf unless it is there, and is held from then on. */
+async function receive(
+  reader: ArchiveReader,
+  directory: string,
+  shelf: ImageShelf,
+  undo: Teardown,
+): Promise<Image> {
+  const places = new Map([[diskName, join(directory, receivedDisk)]])
+  const known = await findImage(reader.manifest, shelf, undo)
+  if (known !== undefined) {
+    await reader.readFiles((name) => places.get(name))
+    return known
+  }
+  const announced = announcedImage(reader.manifest)
+  if (announced === undefined) {
+    throw refusal("its image is not on this server: export the sandbox again, without --without-image")
+  }
+  const imageDirectory = join(directory, "image")
+  await mkdir(imageDirectory, { mode: 0o700 })
+  for (const name of contentFiles) places.set(imageEntry(name), join(imageDirectory, name))
+  await reader.readFiles((name) => places.get(name))
+  try {
+    return await shelf.adopt(imageDirectory, announced, reader.manifest.image.disk_bytes)
+  } catch (error) {
+    throw asRefusal(error, "the image")
+  }
+}
+
+/**
+ * Finds the image on the shelf: by the key that it had where the archive was made, if its content is the same here, or
+ * by the key that it got when it was imported before.
+ */
+async function findImage({ image }: Manifest, shelf: ImageShelf, undo: Teardown): Promise<Image | undefined> {
+  const imported = foreignImageKey(image.content)
+  for (const key of [image.key, imported]) undo.add(shelf.hold(key))
+  const namesake = await shelf.find(image.key)
+  if (namesake !== undefined) {
+    const digest = digestOf(await shelf.content(namesake), namesake.diskBytes)
+    if (digest === image.content) return namesake
+  }
+  return shelf.find(imported)
+}
+
+/** @returns the file of the verified disk; the one that came is gone. */
+async function takeInDisk(directory: string, image: Image, nameOfBlankDisk: string): Promise<string> {
+  const [received, disk] = [join(directory, receivedDisk), join(directory, diskName)]
+  await requireSpace(directory, (await stat(received)).size)
+  try {
+    await copyForeignDisk({
+      path: received,
+      diskBytes: image.diskBytes,
+      backing: portableBacking,
+      base: { path: image.blankDisk, name: nameOfBlankDisk },
+      target: disk,
+    })
+  } catch (error) {
+    throw asRefusal(error, diskName)
+  }
+  await rm(received)
+  return disk
+}

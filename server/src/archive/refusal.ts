@@ -1,0 +1,15 @@
+import { ForeignFileError } from "@opensandbox/vm"
+import { Failure } from "../failure.js"
+import { asFailure } from "../sandboxes/storage-failure.js"
+
+/** What the sender of an archive is told that is not taken in; nothing of it is kept. */
+export function refusal(complaint: string): Failure {
+  return new Failure("invalid_request", `The archive cannot be imported: ${complaint}.`, { field: "archive" })
+}
+
+/** Tells what is wrong with a file of the archive from what went wrong on this host while it was looked at. */
+export function asRefusal(error: unknown, file: string): Failure {
+  const failure = asFailure(error)
+  const hostFull = failure.code === "disk_full"
+  return error instanceof ForeignFileError && !hostFull ? refusal(`${file}: ${error.message}`) : failure
+}
