@@ -1,3 +1,5 @@
+import type { Durability } from "@opensandbox/vm"
+
 /** What a server is started with. */
 export interface ServerConfig {
   /** The address to listen on. */
@@ -34,6 +36,3 @@ export interface Retention {
   /** Bytes on disk at which commands fail before they run. */
   quotaBytes: number | null
 }
-
-/** What an acknowledged snapshot outlives: the death of any process, or a loss of power too. */
-export type Durability = "process" | "disk"

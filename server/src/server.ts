@@ -50,7 +50,7 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   teardown.add(() => {
     lock.release()
   })
-  const database = await openDatabase(databasePath(config.dataDirectory))
+  const database = await openDatabase(databasePath(config.dataDirectory), config.durability)
   teardown.add(() => database.destroy())
 
   const keyring = new Keyring(new KeyStore(database), now)

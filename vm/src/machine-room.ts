@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto"
 import { mkdir, readdir, realpath, rm } from "node:fs/promises"
 import { join } from "node:path"
 import type { AcceleratorChoice } from "./accelerator/remembered-choice.js"
+import type { Durability } from "./durability.js"
 import { LayerDirectory } from "./disk/layer-directory.js"
 import type { LayerId } from "./disk/layer.js"
 import type { Image } from "./image.js"
@@ -20,6 +21,7 @@ export interface MachineRoomOptions {
   readonly image: Image
   /** Memory of each machine. */
   readonly memoryMiB: number
+  readonly durability: Durability
 }
 
 /** The place where machines run: it starts them, takes them up again after a crash, and knows their disks' layers. */
@@ -30,9 +32,9 @@ export class MachineRoom {
   readonly #machines: string
   readonly #templates: TemplateStore
 
-  private constructor(machines: string, layers: string, templates: TemplateStore) {
+  private constructor(machines: string, disk: LayerDirectory, templates: TemplateStore) {
     this.#machines = machines
-    this.disk = new LayerDirectory(layers)
+    this.disk = disk
     this.#templates = templates
     this.choice = templates.choice
   }
@@ -52,7 +54,7 @@ export class MachineRoom {
     requireShortPath(real)
     const templates = await TemplateStore.open(options.cacheDirectory, options.image, options.memoryMiB)
     await templates.get(options.image)
-    return new MachineRoom(real, layers, templates)
+    return new MachineRoom(real, new LayerDirectory(layers, options.durability), templates)
   }
 
   newMachineId(): MachineId {
@@ -87,7 +89,7 @@ export class MachineRoom {
    * @throws MachineStartError when it runs but cannot be used; it is ended then.
    */
   adopt(id: MachineId): Promise<Machine | undefined> {
-    return adoptMachine(id, this.#directory(id))
+    return adoptMachine(id, this.#directory(id), this.disk)
   }
 
   /** Ends a machine, whichever server started it, and removes what it left behind. */

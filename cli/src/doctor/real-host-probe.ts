@@ -65,7 +65,13 @@ async function tryAccelerator(imageDirectory: string): Promise<{ accelerator: st
   const dataDirectory = await mkdtemp(join(tmpdir(), "opensandbox-doctor-"))
   try {
     const cacheDirectory = defaultCacheDirectory()
-    const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB: 512 })
+    const room = await MachineRoom.open({
+      dataDirectory,
+      cacheDirectory,
+      image,
+      memoryMiB: 512,
+      durability: "process",
+    })
     return room.choice
   } finally {
     await rm(dataDirectory, { recursive: true })

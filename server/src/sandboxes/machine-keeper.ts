@@ -1,19 +1,19 @@
-import { newLayerId, type Image, type Machine } from "@opensandbox/vm"
+import { newLayerId, type Image, type Machine, type RewrittenLayer } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
+import { pinChain, removeLayerFiles } from "../layers/layer-files.js"
+import type { Unneeded } from "../layers/layer-rows.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
-import { chainOf } from "./chain.js"
-import { LayerMerger } from "./layer-merger.js"
 import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
 import { NextLayer } from "./next-layer.js"
 import type { NewSnapshot } from "./sandbox-store.js"
 import { settleHead } from "./settle-head.js"
-import { asFailure } from "./storage-failure.js"
+import { asFailure, diskFull } from "./storage-failure.js"
 
 /** How long a machine that is stopped in order may take to write its files out. */
 const stopMilliseconds = 5_000
 
-/** How long a restore waits for a merge, rather than undo its work; most take some 50 ms. */
-const mergeGraceMilliseconds = 1_000
+/** How long a guest may take to write its files out before its present state is kept. */
+const syncMilliseconds = 30_000
 
 /** A layer whose content the disk had when its machine had written so often. */
 export interface Rest {
@@ -22,8 +22,17 @@ export interface Rest {
   readonly writes: number
 }
 
+/** A sealed layer that holds what the disk holds. */
+interface Present {
+  /** null is the image's blank disk. */
+  readonly layer: string | null
+  /** What it added on the disk; 0 when the disk had not changed since it was sealed. */
+  readonly bytes: number
+}
+
 /**
- * Keeps the machine of one sandbox and the layers of its disk. Its methods are called one at a time; `Sandbox` sees to it.
+ * Keeps the machine of one sandbox and the layers that it writes to. Its methods are called one at a time; `Sandbox`
+ * sees to it.
  *
  * The rule that makes it safe: the database changes last. Before that, new files and machines are unknown to it, and
  * a start of the server removes what it does not know.
@@ -35,13 +44,11 @@ export class MachineKeeper {
   #lastStartFailed = false
   /** Unknown for a machine that was started on a head with changes, until the next snapshot. */
   #rest: Rest | undefined
-  readonly #merger: LayerMerger
   readonly #next: NextLayer
 
   constructor(sandbox: SandboxRow, means: SandboxMeans) {
     this.#sandbox = sandbox
     this.#means = means
-    this.#merger = new LayerMerger(sandbox, means)
     this.#next = new NextLayer(sandbox, means)
   }
 
@@ -79,7 +86,7 @@ export class MachineKeeper {
    * The running machine; starts one from the head when none runs, and lets one go on that stood still. One that is
    * just ending, as the caller may have noticed first, counts as none.
    *
-   * @throws Failure `unavailable` when none can be started, `disk_full`.
+   * @throws Failure `unavailable` when none can be started, `disk_full`, `damaged`.
    */
   async up(): Promise<Machine> {
     try {
@@ -100,41 +107,69 @@ export class MachineKeeper {
   /**
    * Takes a snapshot of what the guest has synced.
    *
+   * @param surelyWrote Whether the guest says that it has written; then nobody else needs to be asked.
    * @returns the milliseconds that it took on the host.
    * @throws Failure when it could not be recorded: the machine is ended then, and its next start sorts the layers out.
    */
-  async snapshot(machine: Machine, snapshot: NewSnapshot): Promise<number> {
-    try {
-      await this.#next.ready(machine)
-    } catch (error) {
-      throw this.#failure(error)
-    }
-    const { store, reserve } = this.#means
-    try {
-      const started = performance.now()
-      const [writes] = await Promise.all([machine.writes(), reserve.giveWhenFull()])
-      if (this.#rest?.writes === writes) {
-        await store.nameLayer(this.#sandbox.id, this.#rest.layer, snapshot)
-        return performance.now() - started
-      }
-      const sealed = await machine.seal()
-      await store.addSnapshot(this.#sandbox.id, sealed, machine.head, snapshot)
-      // Counted before the layer was sealed: what was written in between is in it, and at worst is sealed once more.
-      this.#rest = { layer: sealed, writes }
+  async snapshot(machine: Machine, snapshot: NewSnapshot, surelyWrote: boolean): Promise<number> {
+    const { store, metrics } = this.#means
+    await this.#ready(machine)
+    const started = performance.now()
+    const took = (kind: "layer" | "name") => {
       const milliseconds = performance.now() - started
-      this.#next.make(machine)
-      this.#merger.sealed(machine, sealed)
+      metrics.snapshots.inc({ kind })
+      metrics.snapshotSeconds.observe(milliseconds / 1000)
       return milliseconds
-    } catch (error) {
-      await machine.kill()
-      throw this.#failure(error)
     }
+    return this.#recording(machine, async () => {
+      const [writes] = await Promise.all([
+        surelyWrote ? undefined : machine.activity().then((activity) => activity.writes),
+        this.#means.reserve.giveWhenFull(),
+      ])
+      if (writes !== undefined && this.#rest?.writes === writes) {
+        await store.nameLayer(this.#sandbox.id, this.#rest.layer, snapshot)
+        return took("name")
+      }
+      const sealed = await this.#seal(machine, writes)
+      await store.addSnapshot(this.#sandbox.id, sealed, snapshot)
+      const milliseconds = took("layer")
+      this.#sealed(machine, sealed.layer)
+      return milliseconds
+    })
+  }
+
+  /**
+   * Seals what the disk holds now, with the guest's files written out, unless a layer holds just that. A sandbox without
+   * a machine needs none for it.
+   *
+   * @throws Failure `unavailable`, `disk_full`.
+   */
+  async present(): Promise<Present> {
+    const machine = this.#machine?.ending === false ? this.#machine : undefined
+    if (machine === undefined) return this.#presentAtRest().catch((error: unknown) => this.#fail(error))
+    if (machine.stalled) throw diskFull()
+    await this.#ready(machine)
+    await machine.agent.sync(syncMilliseconds).catch((error: unknown) => this.#fail(error))
+    return this.#recording(machine, async () => {
+      const [{ writes }] = await Promise.all([machine.activity(), this.#means.reserve.giveWhenFull()])
+      if (this.#rest?.writes === writes) return { layer: this.#rest.layer, bytes: 0 }
+      const { layer, head, bytes } = await this.#seal(machine, writes)
+      await this.#means.layers.advanceHead(layer, head, bytes)
+      this.#sealed(machine, layer)
+      return { layer, bytes }
+    })
+  }
+
+  /** Reads a rewritten layer from its new file, if the machine has it. */
+  async rewritten(layer: RewrittenLayer): Promise<void> {
+    await this.#machine?.rebase(layer)
   }
 
   /**
    * Puts the sandbox on a snapshot's layer, with a machine of its own. Nothing has changed until that machine is ready.
    *
    * @param committed Called when there is no way back, before the old machine ends.
+   * @throws Failure `unavailable`, `disk_full`, `damaged`.
    */
   async restore(target: SnapshotRow, committed: () => void): Promise<void> {
     const { store, room } = this.#means
@@ -142,15 +177,12 @@ export class MachineKeeper {
     const head = newLayerId()
     let fresh: Machine | undefined
     let rest: Rest
-    let unneeded: string[]
+    let unneeded: Unneeded
     try {
-      // The old machine must not be writing to a layer that the new one reads.
-      await this.#merger.stop(mergeGraceMilliseconds)
-      const chain = chainOf(await store.layers(this.#sandbox.id), target.layer_id)
-      await room.disk.create(head, target.layer_id ?? undefined, await this.#image())
-      fresh = await this.#start(id, [...chain, head])
-      rest = { layer: target.layer_id, writes: await fresh.writes() }
-      unneeded = await store.restore(this.#sandbox.id, target, head, id)
+      await room.disk.create(head, target.layer_id, await this.#image())
+      fresh = await this.#start(id, target.layer_id, head)
+      rest = { layer: target.layer_id, writes: (await fresh.activity()).writes }
+      unneeded = await store.restore(this.#sandbox, target, head, id)
     } catch (error) {
       await fresh?.kill()
       await room.disk.remove(head)
@@ -159,13 +191,14 @@ export class MachineKeeper {
     committed()
     await this.#end()
     this.take(fresh, rest)
-    await this.#removeLayers(unneeded)
+    await removeLayerFiles(this.#means, unneeded.gone)
+    await this.#means.compactor.reclaim(unneeded.left)
   }
 
-  /** Ends the machine at once and deletes the files of the sandbox's layers. */
+  /** Ends the machine at once and removes layers' files. */
   async leave(layers: readonly string[]): Promise<void> {
     await this.#end()
-    await this.#removeLayers(layers)
+    await removeLayerFiles(this.#means, layers)
   }
 
   /** Ends the machine in order. The head keeps what the guest has written. */
@@ -174,25 +207,93 @@ export class MachineKeeper {
     if (machine === undefined) return
     this.#machine = undefined
     await this.#next.idle()
-    await this.#merger.stop(0)
     await machine.stop(stopMilliseconds)
     await this.#means.store.setMachine(this.#sandbox.id, null)
+  }
+
+  /** Lets the guest write to the prepared layer. @param writes How often it had written before, if that was asked. */
+  async #seal(
+    machine: Machine,
+    writes: number | undefined,
+  ): Promise<{ layer: string; head: string; bytes: number }> {
+    const layer = await machine.seal()
+    const facts = await this.#means.room.disk.facts(layer)
+    if (facts === undefined) throw new Error(`the file of layer ${layer} is missing`)
+    // Counted before the layer was sealed: what was written in between is in it, and at worst is sealed once more.
+    this.#rest = writes === undefined ? undefined : { layer, writes }
+    return { layer, head: machine.head, bytes: facts.bytes }
+  }
+
+  /** What can wait until the layer is recorded. */
+  #sealed(machine: Machine, layer: string): void {
+    if (this.#rest === undefined) void this.#learnRest(machine, layer)
+    this.#next.make(machine)
+    this.#means.compactor.consider([layer])
+  }
+
+  /** Asks afterwards how often a machine had written when a layer was sealed: as often as now, if not since then. */
+  async #learnRest(machine: Machine, layer: string): Promise<void> {
+    const head = machine.head
+    const activity = await machine.activity().catch(() => undefined)
+    if (activity?.headIsUntouched !== true || this.#machine !== machine || machine.head !== head) return
+    this.#rest ??= { layer, writes: activity.writes }
+  }
+
+  async #presentAtRest(): Promise<Present> {
+    const { layers, room } = this.#means
+    await this.#next.idle()
+    const head = await settleHead(this.#sandbox.id, this.#means)
+    if (!(await room.disk.holdsData(head.id))) return { layer: head.parent_id, bytes: 0 }
+    const fresh = newLayerId()
+    const bytes = (await room.disk.facts(head.id))?.bytes ?? 0
+    try {
+      await room.disk.create(fresh, head.id, await this.#image())
+      await layers.sealHead(this.#sandbox.id, head, fresh, bytes)
+    } catch (error) {
+      await room.disk.remove(fresh)
+      throw error
+    }
+    this.#means.compactor.consider([head.id])
+    return { layer: head.id, bytes }
+  }
+
+  async #ready(machine: Machine): Promise<void> {
+    await this.#next.ready(machine).catch((error: unknown) => this.#fail(error))
+  }
+
+  /** A step after which the database and the machine agree, or the machine is ended and its next start sorts it out. */
+  async #recording<T>(machine: Machine, step: () => Promise<T>): Promise<T> {
+    try {
+      return await step()
+    } catch (error) {
+      await machine.kill()
+      throw this.#failure(error)
+    }
   }
 
   async #startFromHead(): Promise<Machine> {
     const { store, room, dataDirectory } = this.#means
     await requireSpace(dataDirectory)
     await this.#next.idle()
-    const head = await settleHead(this.#sandbox.id, store, room.disk)
-    const chain = chainOf(await store.layers(this.#sandbox.id), head)
+    const head = await settleHead(this.#sandbox.id, this.#means)
     const id = room.newMachineId()
     // Recorded first, so that a server that dies from here on leaves no machine that its successor does not know.
     await store.setMachine(this.#sandbox.id, id)
-    return this.#start(id, chain)
+    await this.#means.health.requireSound([head])
+    return this.#start(id, head.parent_id, head.id)
   }
 
-  async #start(id: string, chain: readonly string[]): Promise<Machine> {
-    return this.#means.room.start(id, await this.#image(), chain, guestIdentity(this.#sandbox))
+  /** Starts a machine on a head that rests on a sealed layer. */
+  async #start(id: string, layer: string | null, head: string): Promise<Machine> {
+    const { room, health } = this.#means
+    const { chain, release } = await pinChain(this.#means, layer)
+    try {
+      await health.requireSound(chain)
+      const layers = [...chain.map((link) => link.id), head]
+      return await room.start(id, await this.#image(), layers, guestIdentity(this.#sandbox))
+    } finally {
+      await release()
+    }
   }
 
   #image(): Promise<Image> {
@@ -207,11 +308,10 @@ export class MachineKeeper {
       this.#means.log.error({ sandbox: this.#sandbox.name, err: error }, "a machine could not be ended")
     })
     await this.#next.idle()
-    await this.#merger.stop(0)
   }
 
-  async #removeLayers(layers: readonly string[]): Promise<void> {
-    for (const layer of layers) await this.#means.room.disk.remove(layer)
+  #fail(error: unknown): never {
+    throw this.#failure(error)
   }
 
   #failure(error: unknown): Failure {

@@ -1,26 +1,27 @@
 import { createHash } from "node:crypto"
 import { statfs } from "node:fs/promises"
-import type { GuestIdentity, ImageShelf, MachineRoom } from "@opensandbox/vm"
-import type PQueue from "p-queue"
-import type { Logger } from "pino"
-import type { Metrics } from "../metrics.js"
+import type { GuestIdentity } from "@opensandbox/vm"
+import type { Retention } from "../config.js"
+import type { Compactor } from "../layers/compactor.js"
+import type { LayerHealth } from "../layers/layer-health.js"
+import type { LayerMeans } from "../layers/layer-means.js"
 import type { DiskReserve } from "./disk-reserve.js"
-import { diskFull } from "./storage-failure.js"
 import type { SandboxStore } from "./sandbox-store.js"
+import { diskFull } from "./storage-failure.js"
 
 /** What every sandbox works with. */
-export interface SandboxMeans {
+export interface SandboxMeans extends LayerMeans {
   readonly store: SandboxStore
-  readonly room: MachineRoom
-  readonly images: ImageShelf
+  readonly health: LayerHealth
+  readonly compactor: Compactor
   readonly dataDirectory: string
   readonly reserve: DiskReserve
-  /** The turns of the merges: one at a time on this host, so that they leave it to the commands. */
-  readonly merges: PQueue
-  readonly metrics: Metrics
-  readonly log: Logger
   /** Bytes of each output stream of a command that are kept. */
   readonly maxOutputBytes: number
+  /** The limits of sandboxes that have none of their own. */
+  readonly retention: Retention
+  /** Whether the server before this one came to a sudden end. */
+  readonly unclean: boolean
 }
 
 /** Less than this free, and nothing is begun that takes room: a guest that runs into a full disk stands still. */

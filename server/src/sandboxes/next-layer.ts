@@ -35,16 +35,17 @@ export class NextLayer {
   }
 
   async #prepare(machine: Machine): Promise<void> {
-    const { store, room, images } = this.#means
+    const { layers, room, images } = this.#means
+    const { id, image_key } = this.#sandbox
     const layer = newLayerId()
     // Recorded first: a machine that is found on a layer after a crash is found on one that is known.
-    await store.addNext(this.#sandbox.id, layer, machine.head)
+    await layers.addNext(id, image_key, layer, machine.head)
     try {
-      await room.disk.create(layer, machine.head, await images.get(this.#sandbox.image_key))
-      await machine.prepare({ node: layer, path: room.disk.path(layer) })
+      await room.disk.create(layer, machine.head, await images.get(image_key))
+      await machine.prepare(layer, room.disk.path(layer))
     } catch (error) {
       await room.disk.remove(layer)
-      await store.removeLayer(layer)
+      await layers.removeNext(layer)
       throw error
     }
   }

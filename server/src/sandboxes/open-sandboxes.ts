@@ -1,14 +1,18 @@
 import { join } from "node:path"
 import { ImageShelf, MachineRoom, type Accelerator } from "@opensandbox/vm"
-import PQueue from "p-queue"
 import type { Logger } from "pino"
 import type { ServerConfig } from "../config.js"
+import { Compactor } from "../layers/compactor.js"
+import { LayerHealth } from "../layers/layer-health.js"
+import { LayerStore } from "../layers/layer-store.js"
 import type { Metrics } from "../metrics.js"
 import type { Database } from "../store/database.js"
 import { DiskReserve } from "./disk-reserve.js"
 import type { SandboxService } from "./sandbox-service.js"
 import { SandboxStore } from "./sandbox-store.js"
-import { Sandboxes, type PortOpener } from "./sandboxes.js"
+import type { PortOpener } from "./registry.js"
+import { RunMarker } from "./run-marker.js"
+import { Sandboxes } from "./sandboxes.js"
 
 /** Memory of each machine. */
 const memoryMiB = 512
@@ -35,16 +39,33 @@ export async function openSandboxes(parts: {
   log: Logger
 }): Promise<OpenSandboxes> {
   const { config, metrics, log } = parts
-  const { dataDirectory, cacheDirectory } = config
+  const { dataDirectory, cacheDirectory, durability, maxOutputBytes, retention } = config
+  const marker = await RunMarker.set(dataDirectory)
   const reserve = await DiskReserve.open(dataDirectory)
   const images = new ImageShelf(join(dataDirectory, "images"))
   const image = await images.add(config.imageDirectory)
-  const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB })
+  const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB, durability })
   log.info({ image: image.key, ...room.choice }, "machines can start")
-  const store = new SandboxStore(parts.database)
-  const merges = new PQueue({ concurrency: 1 })
-  const { maxOutputBytes } = config
-  const means = { store, room, images, dataDirectory, reserve, merges, metrics, log, maxOutputBytes }
+  const layerMeans = { layers: new LayerStore(parts.database), room, images, metrics, log }
+  const health = new LayerHealth(layerMeans)
+  const means = {
+    ...layerMeans,
+    store: new SandboxStore(parts.database),
+    health,
+    compactor: new Compactor(layerMeans, health),
+    dataDirectory,
+    reserve,
+    maxOutputBytes,
+    retention,
+    unclean: marker.unclean,
+  }
   const sandboxes = await Sandboxes.open(means, parts.ports, image, config.maxSandboxes)
-  return { service: sandboxes, accelerator: room.choice.accelerator, close: () => sandboxes.close() }
+  return {
+    service: sandboxes,
+    accelerator: room.choice.accelerator,
+    close: async () => {
+      await sandboxes.close()
+      await marker.clear()
+    },
+  }
 }

@@ -1,7 +1,11 @@
 import type { Machine } from "@opensandbox/vm"
+import PQueue from "p-queue"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { Sandbox } from "./sandbox.js"
+
+/** Layers that are looked at beside each other: as many as file operations can be under way. */
+const examinedAtOnce = 4
 
 /**
  * Brings the sandboxes back after the end of a server, be it in order or in the middle of anything: machines that still
@@ -20,7 +24,9 @@ export async function recover(means: SandboxMeans): Promise<Sandbox[]> {
 
 async function recoverSandbox(row: SandboxRow, means: SandboxMeans): Promise<Sandbox> {
   const machine = await adopt(row, means)
-  return new Sandbox(row, means, await means.store.newestSnapshotAt(row.id), machine)
+  if (machine === undefined && means.unclean) await examineHead(row, means)
+  const [newest] = await means.store.newestSnapshots(row.id, 1)
+  return new Sandbox(row, means, newest?.created_at ?? row.created_at, machine)
 }
 
 async function adopt(row: SandboxRow, means: SandboxMeans): Promise<Machine | undefined> {
@@ -44,38 +50,44 @@ async function adopt(row: SandboxRow, means: SandboxMeans): Promise<Machine | un
   return undefined
 }
 
+/** Looks closely at a head whose machine came to a sudden end, before another one writes to it. */
+async function examineHead(row: SandboxRow, { layers, health }: SandboxMeans): Promise<void> {
+  const [head] = await layers.writable(row.id)
+  if (head !== undefined) await health.examineStructure(head)
+}
+
 /** The server may have died between the sealing of a layer and its recording: the machine then is one layer ahead. */
-async function alignHead(row: SandboxRow, machine: Machine, means: SandboxMeans): Promise<void> {
-  const { store, room } = means
-  const layers = await store.layers(row.id)
-  if (!layers.some((layer) => layer.id === machine.head))
+async function alignHead(row: SandboxRow, machine: Machine, { layers, room }: SandboxMeans): Promise<void> {
+  const [head, ...ready] = await layers.writable(row.id)
+  if (![head, ...ready].some((layer) => layer?.id === machine.head))
     throw new Error("it writes to a layer that is not recorded")
-  const head = layers.find((layer) => layer.state === "head")
-  for (const next of layers.filter((layer) => layer.state === "next")) {
+  for (const next of ready) {
     if (next.id === machine.head && head !== undefined) {
-      await store.advanceHead(head.id, next.id)
+      await layers.advanceHead(head.id, next.id, null)
     } else {
-      await machine.discard(next.id)
-      await store.removeLayer(next.id)
+      await layers.removeNext(next.id)
       await room.disk.remove(next.id)
     }
   }
 }
 
-/** Removes the files that no record names, and reports (never hides) the layers whose file is missing. */
-async function compareLayers({ store, room, log }: SandboxMeans): Promise<void> {
+/**
+ * Removes the files that no record names, and reports (never hides) layers whose file is missing or not what it was.
+ * After an end that was not in order, those that were written to last are looked at more closely.
+ */
+async function compareLayers({ layers, room, health, unclean }: SandboxMeans): Promise<void> {
   await room.disk.removeUnfinished()
-  const files = await room.disk.list()
-  const recorded = await store.allLayers()
-  for (const file of files) if (!recorded.has(file)) await room.disk.remove(file)
-  const present = new Set(files)
-  for (const sandbox of await store.sandboxes()) {
-    for (const layer of await store.layers(sandbox.id)) {
-      if (layer.state === "next" || present.has(layer.id)) continue
-      log.error(
-        { sandbox: sandbox.name, layer: layer.id },
-        "a layer's file is missing: its snapshots are damaged",
-      )
-    }
-  }
+  const recorded = await layers.all()
+  const known = new Set(recorded.map((layer) => layer.id))
+  for (const file of await room.disk.list()) if (!known.has(file)) await room.disk.remove(file)
+  const examinations = new PQueue({ concurrency: examinedAtOnce })
+  await examinations.addAll(
+    recorded
+      // One that was made ahead of time may not have got its file yet.
+      .filter((layer) => layer.state !== "next")
+      .map((layer) => {
+        const lately = layer.state === "sealed" && layer.checksum === null
+        return () => (unclean && lately ? health.examineStructure(layer) : health.examine(layer))
+      }),
+  )
 }

@@ -1,22 +1,57 @@
 import { sql } from "kysely"
+import {
+  advanceHead,
+  collectUnneeded,
+  insertLayer,
+  removeWritable,
+  type Unneeded,
+} from "../layers/layer-rows.js"
 import type { Database } from "../store/database.js"
 import type { LayerRow, SandboxRow, SnapshotRow } from "../store/tables.js"
 
-/** A snapshot as it is recorded when a command has ended. */
+/** A snapshot as it is recorded. */
 export interface NewSnapshot {
   readonly name: string
+  readonly label?: string
+  /** The command after which it is taken; null where there was none. */
   readonly command: string | null
   readonly exitCode: number | null
+  /** How long the command ran, in whole milliseconds. */
+  readonly durationMs: number | null
   /** Unix milliseconds. */
   readonly createdAt: number
 }
 
+/** A sandbox as it is recorded. */
+export interface NewSandbox {
+  readonly ownerId: number
+  readonly name: string
+  readonly imageKey: string
+  /** The machine that runs already; null where none does. */
+  readonly machineId: string | null
+  /** The layer that its machine writes to. */
+  readonly head: string
+  /** Unix milliseconds. */
+  readonly createdAt: number
+  /** The limits that are its own, as JSON. */
+  readonly retention: string
+}
+
+/** A snapshot in the list of its sandbox. */
+export interface ListedSnapshot extends SnapshotRow {
+  readonly vm_name: string
+  /** The name of the one before it in its sandbox. */
+  readonly parent: string | null
+  /** Whether a layer that it rests on is damaged. */
+  readonly damaged: boolean
+}
+
 /** The name of the snapshot that every sandbox begins with. */
-const initialSnapshot = "initial"
+export const initialSnapshot = "initial"
 
 /**
- * What the database knows of sandboxes, layers and snapshots. Each method is one transaction that takes the state from
- * one valid one to the next: what is half made is in no table, so a crash leaves nothing here to mend.
+ * What the database knows of sandboxes and their snapshots. Each method is one transaction that takes the state from
+ * one valid one to the next, with the layers: what is half made is in no table, so a crash leaves nothing here to mend.
  */
 export class SandboxStore {
   readonly #database: Database
@@ -29,200 +64,263 @@ export class SandboxStore {
     return this.#database.selectFrom("sandboxes").selectAll().orderBy("id").execute()
   }
 
-  /** Records a sandbox whose machine is ready, with its first snapshot: the image's blank disk. */
-  create(sandbox: {
-    ownerId: number
-    name: string
-    imageKey: string
-    machineId: string
-    head: string
-    createdAt: number
-  }): Promise<SandboxRow> {
+  /**
+   * Records a sandbox whose head is ready, with its first snapshot: the image's blank disk, or what was taken in.
+   *
+   * @param taken A sealed layer on the blank disk, and the snapshot of it, with which the sandbox begins.
+   */
+  create(
+    sandbox: NewSandbox,
+    taken?: { layer: string; bytes: number; snapshot: NewSnapshot },
+  ): Promise<SandboxRow> {
     return this.#database.transaction().execute(async (transaction) => {
-      const row = await transaction
-        .insertInto("sandboxes")
-        .values({
-          owner_id: sandbox.ownerId,
-          name: sandbox.name,
+      const row = await insertSandbox(transaction, sandbox)
+      const initial = { command: null, exitCode: null, durationMs: null, createdAt: sandbox.createdAt }
+      await insertSnapshot(transaction, row.id, null, 0, { name: initialSnapshot, ...initial })
+      if (taken !== undefined) {
+        const { layer, bytes, snapshot } = taken
+        const place = {
+          parent_id: null,
           image_key: sandbox.imageKey,
-          machine_id: sandbox.machineId,
-          agent_port: null,
-          ssh_port: null,
-          created_at: sandbox.createdAt,
-        })
-        .returningAll()
-        .executeTakeFirstOrThrow()
-      await insertLayer(transaction, row.id, sandbox.head, null, "head")
-      await insertSnapshot(transaction, row.id, null, {
-        name: initialSnapshot,
-        command: null,
-        exitCode: null,
-        createdAt: sandbox.createdAt,
-      })
+          state: "sealed",
+          sandbox_id: null,
+        } as const
+        await insertLayer(transaction, { id: layer, ...place, bytes })
+        await insertSnapshot(transaction, row.id, layer, bytes, snapshot)
+      }
+      await insertHead(transaction, row, sandbox.head, taken?.layer ?? null)
       return row
     })
   }
 
-  /** Forgets a sandbox with its snapshots and layers. */
-  async destroy(sandboxId: number): Promise<void> {
-    await this.#database.transaction().execute(async (transaction) => {
-      await transaction.deleteFrom("snapshots").where("sandbox_id", "=", sandboxId).execute()
-      await transaction.deleteFrom("layers").where("sandbox_id", "=", sandboxId).execute()
+  /**
+   * Records sandboxes that begin where another one is or was, with its snapshots up to there.
+   *
+   * @param layer What they begin with; null is the blank disk.
+   * @param last The newest snapshot that they have too.
+   * @param present A snapshot of `layer` that they have beyond that.
+   */
+  fork(
+    sandboxes: readonly NewSandbox[],
+    layer: string | null,
+    last: SnapshotRow,
+    present?: NewSnapshot,
+  ): Promise<SandboxRow[]> {
+    return this.#database.transaction().execute(async (transaction) => {
+      const rows: SandboxRow[] = []
+      for (const sandbox of sandboxes) {
+        const row = await insertSandbox(transaction, sandbox)
+        await copySnapshots(transaction, last, row.id)
+        if (present !== undefined) await insertSnapshot(transaction, row.id, layer, 0, present)
+        await insertHead(transaction, row, sandbox.head, layer)
+        rows.push(row)
+      }
+      return rows
+    })
+  }
+
+  /** Forgets a sandbox with its snapshots. */
+  destroy(sandboxId: number): Promise<Unneeded> {
+    return this.#database.transaction().execute(async (transaction) => {
+      const snapshots = await transaction
+        .deleteFrom("snapshots")
+        .where("sandbox_id", "=", sandboxId)
+        .returning("layer_id")
+        .execute()
+      const written = await removeWritable(transaction, sandboxId)
       await transaction.deleteFrom("sandboxes").where("id", "=", sandboxId).execute()
+      const candidates = [...snapshots.map((row) => row.layer_id), ...written.map((row) => row.parent_id)]
+      return withWritten(written, await collectUnneeded(transaction, candidates))
     })
   }
 
   async setMachine(sandboxId: number, machineId: string | null): Promise<void> {
-    await this.#database
-      .updateTable("sandboxes")
-      .set({ machine_id: machineId })
-      .where("id", "=", sandboxId)
-      .execute()
+    await this.#update(sandboxId, { machine_id: machineId })
   }
 
   async setPorts(sandboxId: number, ports: { agentPort: number; sshPort: number }): Promise<void> {
-    await this.#database
-      .updateTable("sandboxes")
-      .set({ agent_port: ports.agentPort, ssh_port: ports.sshPort })
-      .where("id", "=", sandboxId)
-      .execute()
+    await this.#update(sandboxId, { agent_port: ports.agentPort, ssh_port: ports.sshPort })
   }
 
-  /** All layers of a sandbox. */
-  layers(sandboxId: number): Promise<LayerRow[]> {
-    return this.#database.selectFrom("layers").selectAll().where("sandbox_id", "=", sandboxId).execute()
-  }
-
-  /** A layer's number; 0 when it is gone. */
-  async layerNumber(layer: string): Promise<number> {
-    const row = await this.#database
-      .selectFrom("layers")
-      .select("number")
-      .where("id", "=", layer)
-      .executeTakeFirst()
-    return row?.number ?? 0
-  }
-
-  /** The names of all layers of all sandboxes. */
-  async allLayers(): Promise<Set<string>> {
-    const rows = await this.#database.selectFrom("layers").select("id").execute()
-    return new Set(rows.map((row) => row.id))
-  }
-
-  /** Records the layer that is about to be made ahead of time, on top of the head. */
-  async addNext(sandboxId: number, layer: string, head: string): Promise<void> {
-    await insertLayer(this.#database, sandboxId, layer, head, "next")
-  }
-
-  async removeLayer(layer: string): Promise<void> {
-    await this.#database.deleteFrom("layers").where("id", "=", layer).execute()
-  }
-
-  /** The machine writes to the layer that was made ahead of time: what was the head is sealed. */
-  advanceHead(sealed: string, head: string): Promise<void> {
-    return advance(this.#database, sealed, head)
+  /** @param retention The limits that are the sandbox's own, as JSON. */
+  async setRetention(sandboxId: number, retention: string): Promise<void> {
+    await this.#update(sandboxId, { retention })
   }
 
   /** Records a snapshot: the sealed layer, and the new head on top of it. Once this returns, the snapshot exists. */
-  async addSnapshot(sandboxId: number, sealed: string, head: string, snapshot: NewSnapshot): Promise<void> {
+  async addSnapshot(
+    sandboxId: number,
+    sealed: { layer: string; head: string; bytes: number },
+    snapshot: NewSnapshot,
+  ): Promise<void> {
     await this.#database.transaction().execute(async (transaction) => {
-      await advance(transaction, sealed, head)
-      await insertSnapshot(transaction, sandboxId, sealed, snapshot)
+      await advanceHead(transaction, sealed.layer, sealed.head, sealed.bytes)
+      await insertSnapshot(transaction, sandboxId, sealed.layer, sealed.bytes, snapshot)
     })
   }
 
-  /** Records a snapshot of a disk that has not changed since a layer was sealed: another name for that layer. */
-  nameLayer(sandboxId: number, layer: string | null, snapshot: NewSnapshot): Promise<void> {
-    return insertSnapshot(this.#database, sandboxId, layer, snapshot)
-  }
-
-  /** A layer has taken in those between it and its new parent. */
-  async setParent(layer: string, parent: string | null): Promise<void> {
-    await this.#database.updateTable("layers").set({ parent_id: parent }).where("id", "=", layer).execute()
+  /**
+   * Records a snapshot of a disk that has not changed since a layer was sealed: another name for that layer.
+   *
+   * @param bytes What the snapshot added on the disk, where the layer was sealed for its sake.
+   */
+  nameLayer(sandboxId: number, layer: string | null, snapshot: NewSnapshot, bytes = 0): Promise<void> {
+    return insertSnapshot(this.#database, sandboxId, layer, bytes, snapshot)
   }
 
   /** By creation time; the sandbox's, or all of an owner's. */
-  async snapshots(
-    of: { sandboxId: number } | { ownerId: number },
-  ): Promise<(SnapshotRow & { vm_name: string })[]> {
-    const rows = this.#database
-      .selectFrom("snapshots")
-      .innerJoin("sandboxes", "sandboxes.id", "snapshots.sandbox_id")
-      .selectAll("snapshots")
-      .select("sandboxes.name as vm_name")
-      .orderBy("snapshots.created_at")
-      .orderBy("snapshots.id")
-    return "sandboxId" in of
-      ? rows.where("sandboxes.id", "=", of.sandboxId).execute()
-      : rows.where("sandboxes.owner_id", "=", of.ownerId).execute()
+  async snapshots(of: { sandboxId: number } | { ownerId: number }): Promise<ListedSnapshot[]> {
+    const column = "sandboxId" in of ? sql`sandboxes.id` : sql`sandboxes.owner_id`
+    const value = "sandboxId" in of ? of.sandboxId : of.ownerId
+    const { rows } = await sql<SnapshotRow & { vm_name: string; parent: string | null; damaged: 0 | 1 }>`
+      with recursive damaged(id) as (
+        select id from layers where damage is not null
+        union
+        select layers.id from layers join damaged on layers.parent_id = damaged.id
+      )
+      select snapshots.*, sandboxes.name as vm_name, snapshots.layer_id in (select id from damaged) as damaged,
+        lag(snapshots.name) over (partition by sandbox_id order by snapshots.id) as parent
+      from snapshots join sandboxes on sandboxes.id = sandbox_id
+      where ${column} = ${value}
+      order by snapshots.created_at, snapshots.id
+    `.execute(this.#database)
+    return rows.map(({ damaged, ...row }) => ({ ...row, damaged: damaged === 1 }))
   }
 
+  /** @param name The snapshot's name or label. */
   snapshot(sandboxId: number, name: string): Promise<SnapshotRow | undefined> {
     return this.#database
       .selectFrom("snapshots")
       .selectAll()
       .where("sandbox_id", "=", sandboxId)
-      .where("name", "=", name)
+      .where((where) => where.or([where("name", "=", name), where("label", "=", name)]))
       .executeTakeFirst()
   }
 
-  /** When the newest snapshot of a sandbox was taken, in Unix milliseconds. */
-  async newestSnapshotAt(sandboxId: number): Promise<number> {
-    const row = await this.#database
+  /** The snapshots of a sandbox that were taken last, the newest first. There is always one. */
+  newestSnapshots(sandboxId: number, count: number): Promise<SnapshotRow[]> {
+    return this.#database
       .selectFrom("snapshots")
-      .select((select) => select.fn.max("created_at").as("newest"))
+      .selectAll()
       .where("sandbox_id", "=", sandboxId)
-      .executeTakeFirst()
-    return row?.newest ?? 0
+      .orderBy("id", "desc")
+      .limit(count)
+      .execute()
   }
 
-  /**
-   * Goes back to a snapshot: deletes the snapshots after it, and takes a new head and machine.
-   *
-   * @returns the layers that nothing needs any more.
-   */
-  restore(sandboxId: number, target: SnapshotRow, head: string, machineId: string): Promise<string[]> {
+  /** The snapshots of a sandbox that nobody asked to keep, from the oldest. */
+  expendableSnapshots(sandboxId: number): Promise<SnapshotRow[]> {
+    return this.#database
+      .selectFrom("snapshots")
+      .selectAll()
+      .where("sandbox_id", "=", sandboxId)
+      .where("label", "is", null)
+      .where("name", "!=", initialSnapshot)
+      .orderBy("id")
+      .execute()
+  }
+
+  /** How many snapshots a sandbox has. */
+  async countSnapshots(sandboxId: number): Promise<number> {
+    const { count } = await this.#database
+      .selectFrom("snapshots")
+      .select((select) => select.fn.countAll<number>().as("count"))
+      .where("sandbox_id", "=", sandboxId)
+      .executeTakeFirstOrThrow()
+    return count
+  }
+
+  /** What the sealed layers that a sandbox rests on take on the disk, those that others share included. */
+  async sealedBytes(sandboxId: number): Promise<number> {
+    const { rows } = await sql<{ bytes: number }>`
+      with recursive used(id) as (
+        select layer_id from snapshots where sandbox_id = ${sandboxId} and layer_id is not null
+        union
+        select id from layers where sandbox_id = ${sandboxId}
+        union
+        select layers.parent_id from layers join used on layers.id = used.id where layers.parent_id is not null
+      )
+      select coalesce(sum(bytes), 0) as bytes from layers where id in (select id from used)
+    `.execute(this.#database)
+    return rows[0]?.bytes ?? 0
+  }
+
+  /** Forgets snapshots. */
+  deleteSnapshots(snapshots: readonly SnapshotRow[]): Promise<Unneeded> {
     return this.#database.transaction().execute(async (transaction) => {
-      await transaction
+      const ids = JSON.stringify(snapshots.map((snapshot) => snapshot.id))
+      await sql`delete from snapshots where id in (select value from json_each(${ids}))`.execute(transaction)
+      return collectUnneeded(
+        transaction,
+        snapshots.map((snapshot) => snapshot.layer_id),
+      )
+    })
+  }
+
+  /** Goes back to a snapshot: deletes the snapshots after it, and takes a new head and machine. */
+  restore(sandbox: SandboxRow, target: SnapshotRow, head: string, machineId: string): Promise<Unneeded> {
+    return this.#database.transaction().execute(async (transaction) => {
+      const later = await transaction
         .deleteFrom("snapshots")
-        .where("sandbox_id", "=", sandboxId)
+        .where("sandbox_id", "=", sandbox.id)
         .where("id", ">", target.id)
+        .returning("layer_id")
         .execute()
-      await insertLayer(transaction, sandboxId, head, target.layer_id, "head")
+      const written = await removeWritable(transaction, sandbox.id)
+      await insertHead(transaction, sandbox, head, target.layer_id)
       await transaction
         .updateTable("sandboxes")
         .set({ machine_id: machineId })
-        .where("id", "=", sandboxId)
+        .where("id", "=", sandbox.id)
         .execute()
-      return removeUnneededLayers(transaction, sandboxId, head)
+      const candidates = [...later.map((row) => row.layer_id), ...written.map((row) => row.parent_id)]
+      return withWritten(written, await collectUnneeded(transaction, candidates))
     })
+  }
+
+  async #update(sandboxId: number, columns: Partial<SandboxRow>): Promise<void> {
+    await this.#database.updateTable("sandboxes").set(columns).where("id", "=", sandboxId).execute()
   }
 }
 
-async function insertLayer(
-  database: Database,
-  sandboxId: number,
-  layer: string,
-  parent: string | null,
-  state: LayerRow["state"],
-): Promise<void> {
-  await database
-    .insertInto("layers")
+/** Counts what a sandbox's machine wrote to among what is gone. */
+function withWritten(written: readonly LayerRow[], { gone, left }: Unneeded): Unneeded {
+  const ids = written.map((row) => row.id)
+  return { gone: [...ids, ...gone], left: left.filter((id) => !ids.includes(id)) }
+}
+
+function insertSandbox(database: Database, sandbox: NewSandbox): Promise<SandboxRow> {
+  return database
+    .insertInto("sandboxes")
     .values({
-      id: layer,
-      sandbox_id: sandboxId,
-      parent_id: parent,
-      number: sql`coalesce((select number from layers where id = ${parent}), 0) + 1`,
-      state,
-      created_at: Date.now(),
+      owner_id: sandbox.ownerId,
+      name: sandbox.name,
+      image_key: sandbox.imageKey,
+      machine_id: sandbox.machineId,
+      agent_port: null,
+      ssh_port: null,
+      created_at: sandbox.createdAt,
+      retention: sandbox.retention,
     })
-    .execute()
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+async function insertHead(
+  database: Database,
+  sandbox: SandboxRow,
+  head: string,
+  parent: string | null,
+): Promise<void> {
+  const place = { parent_id: parent, image_key: sandbox.image_key, state: "head" } as const
+  await insertLayer(database, { id: head, ...place, sandbox_id: sandbox.id })
 }
 
 async function insertSnapshot(
   database: Database,
   sandboxId: number,
   layer: string | null,
+  bytes: number,
   snapshot: NewSnapshot,
 ): Promise<void> {
   await database
@@ -230,34 +328,23 @@ async function insertSnapshot(
     .values({
       sandbox_id: sandboxId,
       name: snapshot.name,
+      label: snapshot.label ?? null,
       layer_id: layer,
+      bytes,
       command: snapshot.command,
       exit_code: snapshot.exitCode,
+      duration_ms: snapshot.durationMs,
       created_at: snapshot.createdAt,
     })
     .execute()
 }
 
-/** One statement: at no instant has the sandbox two heads, or none. */
-async function advance(database: Database, sealed: string, head: string): Promise<void> {
-  await database
-    .updateTable("layers")
-    .set({ state: sql`case id when ${sealed} then 'sealed' else 'head' end` })
-    .where("id", "in", [sealed, head])
-    .execute()
-}
-
-/** Deletes the layers of a sandbox that neither its head nor a snapshot rests on. */
-async function removeUnneededLayers(database: Database, sandboxId: number, head: string): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
-    with recursive needed(id) as (
-      select ${head}
-      union
-      select layer_id from snapshots where sandbox_id = ${sandboxId} and layer_id is not null
-      union
-      select layers.parent_id from layers join needed on layers.id = needed.id where layers.parent_id is not null
-    )
-    delete from layers where sandbox_id = ${sandboxId} and id not in (select id from needed) returning id
+/** Gives a sandbox the snapshots that another one has up to one of them. */
+async function copySnapshots(database: Database, last: SnapshotRow, sandboxId: number): Promise<void> {
+  await sql`
+    insert into snapshots
+      (sandbox_id, name, label, layer_id, bytes, command, exit_code, duration_ms, created_at)
+    select ${sandboxId}, name, label, layer_id, bytes, command, exit_code, duration_ms, created_at
+    from snapshots where sandbox_id = ${last.sandbox_id} and id <= ${last.id} order by id
   `.execute(database)
-  return rows.map((row) => row.id)
 }

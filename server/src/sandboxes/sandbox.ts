@@ -1,8 +1,8 @@
-import { AgentError, type Machine } from "@opensandbox/vm"
-import PQueue from "p-queue"
+import { AgentError, type ExecResult, type Machine, type RewrittenLayer } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type { SandboxRow } from "../store/tables.js"
 import { commandEnd, exitCodeOf, killCommand } from "./command.js"
+import { History } from "./history.js"
 import { MachineKeeper, type Rest } from "./machine-keeper.js"
 import { requireSpace, type SandboxMeans } from "./means.js"
 import { Output } from "./output.js"
@@ -13,6 +13,7 @@ import type {
   SessionHandlers,
   SessionRequest,
 } from "./sandbox-service.js"
+import { Turns } from "./turns.js"
 
 /** Commands of one sandbox that may run at the same time; the agent has a bound of its own behind it. */
 const maxCommands = 64
@@ -29,16 +30,13 @@ const wipeMilliseconds = 70_000
  */
 export class Sandbox {
   readonly row: SandboxRow
+  readonly history: History
   readonly #means: SandboxMeans
   readonly #keeper: MachineKeeper
-  readonly #changes = new PQueue({ concurrency: 1 })
+  readonly #turns = new Turns()
   /** Aborted when commands that have begun can no longer end in a snapshot; a restore begins a new one. */
   #era = new AbortController()
-  /** Why the sandbox takes no more requests. */
-  #over: Failure | undefined
   #commands = 0
-  #restoring = false
-  #lastSnapshotAt: number
 
   /**
    * @param newestSnapshotAt When the newest snapshot was taken, in Unix milliseconds.
@@ -54,13 +52,16 @@ export class Sandbox {
   ) {
     this.row = row
     this.#means = means
-    this.#lastSnapshotAt = newestSnapshotAt
     this.#keeper = new MachineKeeper(row, means)
+    this.history = new History(row, means, this.#keeper, this.#turns, newestSnapshotAt, (reason) => {
+      this.#era.abort(reason)
+      this.#era = new AbortController()
+    })
     if (machine !== undefined) this.#keeper.take(machine, rest)
   }
 
   get status(): "running" | "stopped" | "restoring" | "failed" {
-    if (this.#restoring) return "restoring"
+    if (this.history.restoring) return "restoring"
     if (this.#keeper.machine !== undefined) return "running"
     return this.#keeper.lastStartFailed ? "failed" : "stopped"
   }
@@ -76,9 +77,10 @@ export class Sandbox {
   }
 
   /**
-   * Runs a command to its end, whatever its exit code, and takes a snapshot.
+   * Runs a command to its end, whatever its exit code, and takes a snapshot unless told not to.
    *
-   * @throws Failure: `timeout`, `interrupted`, `unavailable` and `disk_full`, with what was printed so far; `limit_reached`.
+   * @throws Failure: `timeout`, `interrupted`, `unavailable`, `disk_full` and `damaged`, with what was printed so far;
+   *   `limit_reached`, `quota_exceeded`.
    */
   run(request: RunRequest): Promise<RunOutcome> {
     return this.#beside(async (machine, era) => {
@@ -86,17 +88,18 @@ export class Sandbox {
       const stderr = new Output(this.#means.maxOutputBytes)
       try {
         const execution = machine.exec(
-          { command: request.command, sync: true },
+          { command: request.command, sync: request.snapshot },
           { onStdout: (chunk) => stdout.add(chunk), onStderr: (chunk) => stderr.add(chunk) },
         )
         const result = await commandEnd(machine, execution, { era, timeoutSeconds: request.timeoutSeconds })
-        const exitCode = exitCodeOf(result)
-        const snapshot = await this.#record(machine, era, request.command, exitCode)
+        const snapshot = request.snapshot
+          ? await this.#record(machine, era, request.command, result)
+          : { name: null, milliseconds: 0 }
         return {
           answer: {
             stdout: stdout.text(),
             stderr: stderr.text(),
-            exitCode,
+            exitCode: exitCodeOf(result),
             snapshot: snapshot.name,
             stdoutTruncated: stdout.truncated,
             stderrTruncated: stderr.truncated,
@@ -120,7 +123,7 @@ export class Sandbox {
         const execution = machine.exec({ ...request, stdin: true, sync: true }, handlers)
         let cancelled = false
         const ended = commandEnd(machine, execution, { era }).then(async (result) => {
-          if (!cancelled) await this.#record(machine, era, request.command ?? null, exitCodeOf(result))
+          if (!cancelled) await this.#record(machine, era, request.command ?? null, result)
           return { exitCode: result.exitCode, signal: result.signal?.replace(/^SIG/, "") ?? null }
         })
         resolve({
@@ -145,7 +148,7 @@ export class Sandbox {
 
   /** Empties the workspace, without a snapshot. It stays empty whatever happens to the machine. */
   wipe(): Promise<void> {
-    return this.#change(async () => {
+    return this.#turns.take(async () => {
       const machine = await this.#keeper.up()
       try {
         await machine.agent.wipe(wipeMilliseconds)
@@ -157,55 +160,38 @@ export class Sandbox {
     })
   }
 
-  /**
-   * Goes back to a snapshot; those after it are deleted. A restore that fails leaves the sandbox as it was.
-   *
-   * @throws Failure `not_found`, `unavailable`, `disk_full`.
-   */
-  restore(name: string): Promise<void> {
-    return this.#change(async () => {
-      const target = await this.#means.store.snapshot(this.row.id, name)
-      if (target === undefined) {
-        throw new Failure("not_found", `The sandbox "${this.row.name}" has no snapshot "${name}".`)
-      }
-      this.#restoring = true
-      try {
-        await this.#keeper.restore(target, () => {
-          this.#era.abort(
-            new Failure("interrupted", `The sandbox was restored to "${name}" while the command ran.`),
-          )
-          this.#era = new AbortController()
-        })
-      } finally {
-        this.#restoring = false
-      }
-    })
+  /** Has the running machine read a rewritten layer from its new file, when its turn comes. */
+  rewritten(layer: RewrittenLayer): void {
+    this.#turns
+      .take(() => this.#keeper.rewritten(layer))
+      .catch((error: unknown) => {
+        if (this.#turns.over) return
+        // The machine goes on with the old file, which shows the same.
+        const { log } = this.#means
+        log.warn(
+          { sandbox: this.row.name, layer: layer.layer, err: error },
+          "a machine keeps a layer's old file",
+        )
+      })
   }
 
   /** Ends the machine and deletes everything of the sandbox. */
   destroy(): Promise<void> {
-    return this.#change(async () => {
-      const layers = await this.#means.store.layers(this.row.id)
-      await this.#means.store.destroy(this.row.id)
-      this.#over = new Failure("not_found", `There is no sandbox "${this.row.name}".`)
+    return this.#turns.take(async () => {
+      const { gone, left } = await this.#means.store.destroy(this.row.id)
+      this.#turns.end(new Failure("not_found", `There is no sandbox "${this.row.name}".`))
       this.#era.abort(new Failure("interrupted", "The sandbox was destroyed while the command ran."))
-      await this.#keeper.leave(layers.map((layer) => layer.id))
+      await this.#keeper.leave(gone)
+      await this.#means.compactor.reclaim(left)
     })
   }
 
   /** Ends the machine in order, for the end of the server; the sandbox starts again where it was. */
   async close(): Promise<void> {
-    this.#over = new Failure("unavailable", "The server is shutting down.")
-    this.#era.abort(this.#over)
-    await this.#changes.add(() => this.#keeper.stop())
-  }
-
-  /** Takes its turn among the state changes. */
-  async #change<T>(step: () => Promise<T>): Promise<T> {
-    return this.#changes.add(async () => {
-      if (this.#over !== undefined) throw this.#over
-      return step()
-    })
+    const reason = new Failure("unavailable", "The server is shutting down.")
+    this.#turns.end(reason)
+    this.#era.abort(reason)
+    await this.#turns.last(() => this.#keeper.stop())
   }
 
   /** Runs beside others of its kind, on a machine that is up. */
@@ -219,7 +205,8 @@ export class Sandbox {
     this.#commands += 1
     try {
       await requireSpace(this.#means.dataDirectory)
-      const [machine, era] = await this.#change(
+      await this.history.limits.requireRoom()
+      const [machine, era] = await this.#turns.take(
         async () => [await this.#keeper.up(), this.#era.signal] as const,
       )
       return await activity(machine, era)
@@ -233,18 +220,11 @@ export class Sandbox {
     machine: Machine,
     era: AbortSignal,
     command: string | null,
-    exitCode: number,
+    result: ExecResult,
   ): Promise<{ name: string; milliseconds: number }> {
-    return this.#change(async () => {
+    return this.#turns.take(async () => {
       if (era.aborted) throw era.reason
-      // Names are times, so a clock that stands still or goes back must not make two alike or out of order.
-      this.#lastSnapshotAt = Math.max(Date.now(), this.#lastSnapshotAt + 1)
-      const createdAt = this.#lastSnapshotAt
-      const name = `cmd_${createdAt}`
-      return {
-        name,
-        milliseconds: await this.#keeper.snapshot(machine, { name, command, exitCode, createdAt }),
-      }
+      return this.history.record(machine, command, result)
     })
   }
 }

@@ -1,12 +1,16 @@
-import { newLayerId, type Image } from "@opensandbox/vm"
+import type { Image } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
-import type { OpenPorts, SandboxPorts } from "../ports/sandbox-ports.js"
-import type { SnapshotRow } from "../store/tables.js"
-import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
+import type { SandboxRow } from "../store/tables.js"
+import type { SandboxMeans } from "./means.js"
+import { makeSandbox, unborn } from "./new-sandbox.js"
 import { recover } from "./recovery.js"
+import { Registry, type PortOpener } from "./registry.js"
 import { Sandbox } from "./sandbox.js"
 import type {
   Diff,
+  ForkRequest,
+  RestoreRequest,
+  RetentionRequest,
   RetentionStatus,
   RunOutcome,
   RunRequest,
@@ -17,33 +21,34 @@ import type {
   Snapshot,
   VMInfo,
 } from "./sandbox-service.js"
-import { asFailure } from "./storage-failure.js"
+import type { ListedSnapshot } from "./sandbox-store.js"
 
-/** Opens the two ports on the host's loopback at which each sandbox can be reached by itself. */
-export type PortOpener = Pick<SandboxPorts, "open" | "close">
+/** How often snapshots that have grown too old are looked for. */
+const expiryMilliseconds = 10 * 60_000
 
-interface Entry {
-  readonly sandbox: Sandbox
-  readonly ports: OpenPorts
-}
+/** Longest name that a sandbox made by `keep` takes from the one that it was. */
+const keptNameLength = 40
 
-/** All sandboxes of this server. Names are unique over all owners, as host names are. */
+/** What can be done with the sandboxes of this server. */
 export class Sandboxes implements SandboxService {
   readonly #means: SandboxMeans
-  readonly #ports: PortOpener
+  readonly #registry: Registry
   /** The image of new sandboxes. */
   readonly #image: Image
-  readonly #maxSandboxes: number
-  readonly #entries = new Map<string, Entry>()
-  /** Sandboxes that are being created, by name. */
-  readonly #births = new Map<string, Promise<Entry>>()
-  #closing = false
+  readonly #expiry: NodeJS.Timeout
 
-  private constructor(means: SandboxMeans, ports: PortOpener, image: Image, maxSandboxes: number) {
+  private constructor(means: SandboxMeans, registry: Registry, image: Image) {
     this.#means = means
-    this.#ports = ports
+    this.#registry = registry
     this.#image = image
-    this.#maxSandboxes = maxSandboxes
+    this.#expiry = setInterval(() => {
+      for (const { history } of registry.sandboxes) history.limits.enforce()
+    }, expiryMilliseconds)
+    this.#expiry.unref()
+    means.compactor.onRewritten((layer) => {
+      for (const sandbox of registry.sandboxes) sandbox.rewritten(layer)
+    })
+    means.metrics.refreshBy(() => this.#measure())
   }
 
   /**
@@ -58,101 +63,119 @@ export class Sandboxes implements SandboxService {
     image: Image,
     maxSandboxes: number,
   ): Promise<Sandboxes> {
-    const sandboxes = new Sandboxes(means, ports, image, maxSandboxes)
+    const registry = new Registry(means, ports, maxSandboxes)
+    const sandboxes = new Sandboxes(means, registry, image)
     const recovered = await recover(means)
     try {
-      for (const sandbox of recovered) await sandboxes.#enter(sandbox)
+      for (const sandbox of recovered) await registry.enter(sandbox)
     } catch (error) {
       // A server that does not start holds on to no machine.
       await Promise.allSettled(recovered.map((sandbox) => sandbox.close()))
       throw error
     }
+    await means.compactor.resume()
     return sandboxes
   }
 
-  async create(owner: number, name: string): Promise<VMInfo> {
-    if (this.#closing) throw new Failure("unavailable", "The server is shutting down.")
-    if (this.#entries.has(name) || this.#births.has(name)) {
-      throw new Failure("already_exists", `The name "${name}" is taken: choose another one.`, {
-        field: "name",
-      })
-    }
-    if (this.#entries.size + this.#births.size >= this.#maxSandboxes) {
-      throw new Failure(
-        "limit_reached",
-        `This server holds ${this.#maxSandboxes} sandboxes, its limit: destroy one, or raise OPENSANDBOX_MAX_SANDBOXES.`,
+  async create(owner: number, name: string, retention?: RetentionRequest): Promise<VMInfo> {
+    await this.#registry.add([name], async () => {
+      const sandbox = unborn(owner, name, this.#image.key, retention)
+      return { sandboxes: [await makeSandbox(sandbox, this.#image, this.#means)], result: undefined }
+    })
+    return this.#registry.describe(owner, name)
+  }
+
+  async fork(owner: number, from: string, { names, snapshot }: ForkRequest): Promise<VMInfo[]> {
+    const origin = this.#registry.find(owner, from)
+    await this.#registry.add(names, async () => {
+      const rows = await origin.history.fork(
+        names.map((name) => unborn(owner, name, origin.row.image_key)),
+        snapshot,
       )
-    }
-    const birth = this.#bear(owner, name)
-    this.#births.set(name, birth)
-    try {
-      return await this.#describe(await birth)
-    } finally {
-      this.#births.delete(name)
-    }
+      return { sandboxes: await Promise.all(rows.map((row) => this.#open(row))), result: undefined }
+    })
+    return Promise.all(names.map((name) => this.#registry.describe(owner, name)))
   }
 
   list(owner: number): Promise<VMInfo[]> {
-    const entries = [...this.#entries.values()].filter((entry) => entry.sandbox.row.owner_id === owner)
-    return Promise.all(
-      entries.sort((a, b) => a.sandbox.row.id - b.sandbox.row.id).map((entry) => this.#describe(entry)),
-    )
+    return this.#registry.list(owner)
   }
 
-  async info(owner: number, name: string): Promise<VMInfo> {
-    return this.#describe(this.#find(owner, name))
+  info(owner: number, name: string): Promise<VMInfo> {
+    return this.#registry.describe(owner, name)
   }
 
   async destroy(owner: number, name: string): Promise<void> {
-    const { sandbox } = this.#find(owner, name)
-    await this.#means.reserve.giveWhenFull()
-    await sandbox.destroy()
-    this.#entries.delete(name)
-    await this.#ports.close(sandbox.row.id)
-    await this.#means.reserve.take()
+    const sandbox = this.#registry.find(owner, name)
+    await this.#makingRoom(() => this.#registry.destroy(sandbox))
   }
 
   async run(owner: number, name: string, request: RunRequest): Promise<RunOutcome> {
-    const { sandbox } = this.#find(owner, name)
+    const sandbox = this.#registry.find(owner, name)
     await this.#means.reserve.take()
     return sandbox.run(request)
   }
 
   async wipe(owner: number, name: string): Promise<void> {
-    await this.#find(owner, name).sandbox.wipe()
+    await this.#registry.find(owner, name).wipe()
   }
 
   async snapshots(owner: number, name: string): Promise<Snapshot[]> {
-    const { sandbox } = this.#find(owner, name)
-    return (await this.#means.store.snapshots({ sandboxId: sandbox.row.id })).map(toWire)
+    const { row } = this.#registry.find(owner, name)
+    return (await this.#means.store.snapshots({ sandboxId: row.id })).map(toWire)
   }
 
   async allSnapshots(owner: number): Promise<Snapshot[]> {
     return (await this.#means.store.snapshots({ ownerId: owner })).map(toWire)
   }
 
-  async restore(owner: number, name: string, snapshot: string): Promise<{ kept?: string }> {
-    const { sandbox } = this.#find(owner, name)
-    await this.#means.reserve.giveWhenFull()
-    await sandbox.restore(snapshot)
-    await this.#means.reserve.take()
-    return {}
+  async takeSnapshot(owner: number, name: string, label?: string): Promise<Snapshot> {
+    const sandbox = this.#registry.find(owner, name)
+    const taken = await sandbox.history.take(label)
+    const snapshots = await this.snapshots(owner, name)
+    const snapshot = snapshots.find((each) => each.snapshot_name === taken)
+    if (snapshot === undefined) throw new Failure("not_found", `The snapshot "${taken}" is gone already.`)
+    return snapshot
   }
 
-  fork(): Promise<VMInfo[]> {
-    return Promise.reject(notYet())
+  async deleteSnapshot(owner: number, name: string, snapshot: string): Promise<void> {
+    const { history } = this.#registry.find(owner, name)
+    await this.#makingRoom(() => history.delete(snapshot))
   }
 
-  takeSnapshot(): Promise<Snapshot> {
-    return Promise.reject(notYet())
+  async restore(
+    owner: number,
+    name: string,
+    snapshot: string,
+    { keep }: RestoreRequest,
+  ): Promise<{ kept?: string }> {
+    const sandbox = this.#registry.find(owner, name)
+    return this.#makingRoom(() =>
+      keep ? this.#restoreKeeping(sandbox, snapshot) : restoreOnly(sandbox, snapshot),
+    )
   }
 
-  deleteSnapshot(): Promise<void> {
-    return Promise.reject(notYet())
+  async undo(owner: number, name: string): Promise<{ snapshot: string }> {
+    const { history } = this.#registry.find(owner, name)
+    return this.#makingRoom(async () => ({ snapshot: await history.undo() }))
   }
 
-  undo(): Promise<{ snapshot: string }> {
-    return Promise.reject(notYet())
+  async retention(owner: number, name: string): Promise<RetentionStatus> {
+    const { row, history } = this.#registry.find(owner, name)
+    const { keepLast, keepDays, maxBytes, quotaBytes } = history.limits.effective
+    return {
+      keep_last: keepLast,
+      keep_days: keepDays,
+      max_bytes: maxBytes,
+      quota_bytes: quotaBytes,
+      bytes: await history.limits.diskBytes(),
+      snapshots: await this.#means.store.countSnapshots(row.id),
+    }
+  }
+
+  async setRetention(owner: number, name: string, request: RetentionRequest): Promise<RetentionStatus> {
+    await this.#registry.find(owner, name).history.limits.set(request)
+    return this.retention(owner, name)
   }
 
   diff(): Promise<Diff> {
@@ -160,14 +183,6 @@ export class Sandboxes implements SandboxService {
   }
 
   readAt(): Promise<Uint8Array<ArrayBuffer>> {
-    return Promise.reject(notYet())
-  }
-
-  retention(): Promise<RetentionStatus> {
-    return Promise.reject(notYet())
-  }
-
-  setRetention(): Promise<RetentionStatus> {
     return Promise.reject(notYet())
   }
 
@@ -185,111 +200,82 @@ export class Sandboxes implements SandboxService {
     request: SessionRequest,
     handlers: SessionHandlers,
   ): Promise<SandboxSession> {
-    return this.#find(owner, name).sandbox.openSession(request, handlers)
+    return this.#registry.find(owner, name).openSession(request, handlers)
   }
 
   /** Ends all machines in order, each with what its guest has written. */
   async close(): Promise<void> {
-    this.#closing = true
-    await Promise.allSettled(this.#births.values())
+    clearInterval(this.#expiry)
+    await this.#means.compactor.close()
     await this.#means.reserve.giveWhenFull()
-    await Promise.all([...this.#entries.values()].map(({ sandbox }) => sandbox.close()))
+    await this.#registry.close()
   }
 
-  /** Makes a sandbox that can be reached; one that cannot is no use to anybody, and goes again. */
-  async #bear(owner: number, name: string): Promise<Entry> {
-    const sandbox = await this.#make(owner, name)
-    try {
-      return await this.#enter(sandbox)
-    } catch (error) {
-      this.#means.log.error({ sandbox: name, err: error }, "the sandbox's ports could not be opened")
-      await sandbox.destroy()
-      throw asFailure(error)
-    }
+  /** Does what gives room back: it has to be recorded even on a disk that is full. */
+  async #makingRoom<T>(change: () => Promise<T>): Promise<T> {
+    await this.#means.reserve.giveWhenFull()
+    const result = await change()
+    await this.#means.reserve.take()
+    return result
   }
 
-  /** Makes a machine on an empty disk, and records it last: until then there is no sandbox, only files to sweep up. */
-  async #make(ownerId: number, name: string): Promise<Sandbox> {
-    const { store, room, dataDirectory } = this.#means
-    const createdAt = Date.now()
-    const head = newLayerId()
-    try {
-      await requireSpace(dataDirectory)
-      await room.disk.create(head, undefined, this.#image)
-      const identity = guestIdentity({ name, created_at: createdAt })
-      const machine = await room.start(room.newMachineId(), this.#image, [head], identity)
-      try {
-        const rest = { layer: null, writes: await machine.writes() }
-        const [imageKey, machineId] = [this.#image.key, machine.id]
-        // Nothing may fail after this: what follows a failure removes the sandbox's files.
-        const row = await store.create({ ownerId, name, imageKey, machineId, head, createdAt })
-        return new Sandbox(row, this.#means, createdAt, machine, rest)
-      } catch (error) {
-        await machine.kill()
-        throw error
-      }
-    } catch (error) {
-      await room.disk.remove(head)
-      this.#means.log.error({ sandbox: name, err: error }, "the sandbox could not be created")
-      throw asFailure(error)
-    }
-  }
-
-  async #enter(sandbox: Sandbox): Promise<Entry> {
-    const { id, name, owner_id, agent_port, ssh_port } = sandbox.row
-    const ports = await this.#ports.open({
-      id,
-      name,
-      ownerId: owner_id,
-      agentPort: agent_port,
-      sshPort: ssh_port,
+  /** Goes back after what the sandbox is now has become a sandbox of its own. */
+  async #restoreKeeping(sandbox: Sandbox, snapshot: string): Promise<{ kept: string }> {
+    const { name, owner_id, image_key, retention } = sandbox.row
+    const kept = this.#nameForKept(name)
+    return this.#registry.add([kept], async () => {
+      const keep = { ...unborn(owner_id, kept, image_key), retention }
+      const row = await sandbox.history.restore(snapshot, keep)
+      return { sandboxes: row === undefined ? [] : [await this.#open(row)], result: { kept } }
     })
-    if (ports.agentPort !== agent_port || ports.sshPort !== ssh_port)
-      await this.#means.store.setPorts(id, ports)
-    const entry = { sandbox, ports }
-    this.#entries.set(name, entry)
-    return entry
   }
 
-  #find(owner: number, name: string): Entry {
-    const entry = this.#entries.get(name)
-    if (entry?.sandbox.row.owner_id !== owner) {
-      throw new Failure("not_found", `There is no sandbox "${name}".`)
-    }
-    return entry
+  #nameForKept(name: string): string {
+    const stem = `${name.slice(0, keptNameLength).replace(/-+$/, "")}-kept`
+    let kept = stem
+    for (let number = 2; this.#registry.has(kept); number++) kept = `${stem}-${number}`
+    return kept
   }
 
-  async #describe({ sandbox, ports }: Entry): Promise<VMInfo> {
-    return {
-      id: sandbox.row.id,
-      name: sandbox.row.name,
-      status: sandbox.status,
-      agent_port: ports.agentPort,
-      ssh_port: ports.sshPort,
-      agentHealthy: await sandbox.healthy(),
-      accelerator: this.#means.room.choice.accelerator,
-      created_at: new Date(sandbox.row.created_at).toISOString(),
-    }
+  async #open(row: SandboxRow): Promise<Sandbox> {
+    const [newest] = await this.#means.store.newestSnapshots(row.id, 1)
+    return new Sandbox(row, this.#means, newest?.created_at ?? row.created_at)
+  }
+
+  async #measure(): Promise<void> {
+    const { metrics, layers } = this.#means
+    const totals = await layers.totals()
+    metrics.layers.set(totals.layers)
+    metrics.layerBytes.set(totals.bytes)
+    metrics.damagedLayers.set(totals.damaged)
+    const { sandboxes } = this.#registry
+    metrics.sandboxes.set(sandboxes.length)
+    metrics.machines.set(sandboxes.filter((sandbox) => sandbox.status === "running").length)
   }
 }
 
-function notYet(): Failure {
-  return new Failure("unavailable", "This server cannot do this yet.")
+async function restoreOnly(sandbox: Sandbox, snapshot: string): Promise<{ kept?: string }> {
+  await sandbox.history.restore(snapshot)
+  return {}
 }
 
-function toWire(row: SnapshotRow & { vm_name: string }): Snapshot {
+function toWire(row: ListedSnapshot): Snapshot {
   return {
     id: row.id,
     vm_name: row.vm_name,
     snapshot_name: row.name,
-    label: null,
-    parent: null,
+    label: row.label,
+    parent: row.parent,
+    kind: "disk",
     command: row.command,
     exit_code: row.exit_code,
-    duration_ms: null,
-    bytes: 0,
-    kind: "disk",
-    damaged: false,
+    duration_ms: row.duration_ms,
+    bytes: row.bytes,
+    damaged: row.damaged,
     created_at: new Date(row.created_at).toISOString(),
   }
+}
+
+function notYet(): Failure {
+  return new Failure("unavailable", "This server cannot do that yet.")
 }

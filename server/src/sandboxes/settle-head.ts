@@ -1,5 +1,5 @@
-import type { LayerDirectory } from "@opensandbox/vm"
-import type { SandboxStore } from "./sandbox-store.js"
+import type { LayerRow } from "../store/tables.js"
+import type { SandboxMeans } from "./means.js"
 
 /**
  * Finds out which layer a machine that has ended wrote to last: the head, or, when the server or the machine died in the
@@ -7,23 +7,18 @@ import type { SandboxStore } from "./sandbox-store.js"
  *
  * @throws Error when the sandbox has no head.
  */
-export async function settleHead(
-  sandboxId: number,
-  store: SandboxStore,
-  disk: LayerDirectory,
-): Promise<string> {
-  const layers = await store.layers(sandboxId)
-  const head = layers.find((layer) => layer.state === "head")
-  if (head === undefined) throw new Error("the sandbox has no head")
-  const files = new Set(await disk.list())
-  let settled = head.id
-  for (const { id } of layers.filter((layer) => layer.state === "next")) {
-    if (files.has(id) && (await disk.holdsData(id))) {
-      await store.advanceHead(settled, id)
-      settled = id
+export async function settleHead(sandboxId: number, means: SandboxMeans): Promise<LayerRow> {
+  const { layers, room } = means
+  const [head, ...ready] = await layers.writable(sandboxId)
+  if (head?.state !== "head") throw new Error("the sandbox has no head")
+  let settled = head
+  for (const next of ready) {
+    if ((await room.disk.facts(next.id)) !== undefined && (await room.disk.holdsData(next.id))) {
+      await layers.advanceHead(settled.id, next.id, null)
+      settled = { ...next, state: "head" }
     } else {
-      await store.removeLayer(id)
-      await disk.remove(id)
+      await layers.removeNext(next.id)
+      await room.disk.remove(next.id)
     }
   }
   return settled

@@ -28,22 +28,9 @@ CREATE TABLE sandboxes (
   agent_port integer,
   ssh_port integer,
   created_at integer not null
-) strict;
+, retention text not null default '{}') strict;
 
 CREATE INDEX sandboxes_by_owner on sandboxes (owner_id);
-
-CREATE TABLE layers (
-  id text primary key not null,
-  sandbox_id integer not null references sandboxes (id),
-  parent_id text references layers (id),
-  number integer not null,
-  state text not null check (state in ('sealed', 'head', 'next')),
-  created_at integer not null
-) strict;
-
-CREATE INDEX layers_by_sandbox on layers (sandbox_id);
-
-CREATE INDEX layers_by_parent on layers (parent_id);
 
 CREATE TABLE snapshots (
   id integer primary key autoincrement,
@@ -52,8 +39,30 @@ CREATE TABLE snapshots (
   layer_id text references layers (id),
   command text,
   exit_code integer,
-  created_at integer not null,
+  created_at integer not null, label text, bytes integer not null default 0, duration_ms integer,
   unique (sandbox_id, name)
 ) strict;
 
 CREATE INDEX snapshots_by_layer on snapshots (layer_id);
+
+CREATE TABLE "layers" (
+  id text primary key not null,
+  parent_id text references layers (id),
+  image_key text not null,
+  number integer not null,
+  state text not null check (state in ('sealed', 'head', 'next')),
+  sandbox_id integer references sandboxes (id),
+  bytes integer,
+  length integer,
+  modified_us integer,
+  checksum text,
+  damage text,
+  created_at integer not null,
+  check ((state = 'sealed') = (sandbox_id is null))
+) strict;
+
+CREATE INDEX layers_by_sandbox on layers (sandbox_id);
+
+CREATE INDEX layers_by_parent on layers (parent_id);
+
+CREATE UNIQUE INDEX snapshots_by_label on snapshots (sandbox_id, label);

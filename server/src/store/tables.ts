@@ -46,6 +46,8 @@ interface SandboxesTable {
   agent_port: number | null
   ssh_port: number | null
   created_at: number
+  /** The limits that are its own, as JSON (see `Retention`); `{}` leaves all to the server's defaults. */
+  retention: Generated<string>
 }
 
 /** `sealed`: immutable; `head`: written by the machine; `next`: made ahead of time and still empty. */
@@ -53,12 +55,22 @@ type LayerState = "sealed" | "head" | "next"
 
 interface LayersTable {
   id: string
-  sandbox_id: number
-  /** The layer beneath; `null` rests on the image's blank disk. Merging replaces it by one further down. */
+  /** The layer beneath; `null` rests on the image's blank disk. Compaction replaces it by one further down. */
   parent_id: string | null
-  /** How many layers up from the blank disk, as if none had been merged. */
+  image_key: string
+  /** How many layers up from the blank disk, as if no layer had taken in others. */
   number: number
   state: LayerState
+  /** The sandbox whose machine writes to it, or soon will; `null` for a sealed layer, which many may share. */
+  sandbox_id: number | null
+  /** What the file of a sealed layer takes on the disk. `null` until it was looked at. */
+  bytes: number | null
+  /** The file's fingerprint (see `Fingerprint`); `null` until it was taken. */
+  length: number | null
+  modified_us: number | null
+  checksum: string | null
+  /** What was found to be wrong with the file; `null` for a sound one. */
+  damage: string | null
   created_at: number
 }
 
@@ -66,11 +78,17 @@ interface SnapshotsTable {
   id: Generated<number>
   sandbox_id: number
   name: string
+  /** A second name, given by the user. */
+  label: Generated<string | null>
   /** The topmost layer of the snapshot; `null` is the image's blank disk. */
   layer_id: string | null
-  /** The command after which it was taken; `null` for the first one. */
+  /** What it added on the disk when it was taken. */
+  bytes: Generated<number>
+  /** The command after which it was taken; `null` where there was none. */
   command: string | null
   exit_code: number | null
+  /** How long the command ran. */
+  duration_ms: Generated<number | null>
   created_at: number
 }
 

@@ -13,7 +13,7 @@ let image: Image
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "layers-"))
-  layers = new LayerDirectory(directory)
+  layers = new LayerDirectory(directory, "process")
   const blankDisk = join(directory, "blank.img")
   await execa("qemu-img", ["create", "-q", "-f", "qcow2", blankDisk, "64M"])
   image = { key: "k", kernel: "", initramfs: "", base: "", blankDisk, diskBytes: 64 * 1024 * 1024 }
@@ -23,7 +23,7 @@ afterEach(() => rm(directory, { recursive: true }))
 
 test("writes what a layer rests on into its file, so that the chain can be followed without the database", async () => {
   const [bottom, top] = [newLayerId(), newLayerId()]
-  await layers.create(bottom, undefined, image)
+  await layers.create(bottom, null, image)
   await layers.create(top, bottom, image)
   const { stdout } = await execa("qemu-img", ["info", "--backing-chain", "--output=json", layers.path(top)])
   const chain = JSON.parse(stdout) as { filename: string; "virtual-size": number; "cluster-size": number }[]
@@ -33,7 +33,7 @@ test("writes what a layer rests on into its file, so that the chain can be follo
 
 test("tells a layer that was written to from one that was not", async () => {
   const [bottom, top] = [newLayerId(), newLayerId()]
-  await layers.create(bottom, undefined, image)
+  await layers.create(bottom, null, image)
   await execa("qemu-io", ["-c", "write -P 1 0 4k", layers.path(bottom)])
   await layers.create(top, bottom, image)
   expect(await layers.holdsData(bottom)).toBe(true)
@@ -51,7 +51,7 @@ test("shows no layer whose making was cut short, and sweeps it up", async () => 
 
 test("lists its layers and nothing else, and removes a layer that may be gone", async () => {
   const layer = newLayerId()
-  await layers.create(layer, undefined, image)
+  await layers.create(layer, null, image)
   await writeFile(join(directory, "notes.qcow2"), "")
   expect(await layers.list()).toEqual([layer])
   await layers.remove(layer)

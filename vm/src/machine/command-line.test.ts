@@ -20,6 +20,7 @@ const clone: MachineDescription = {
     { node: "l2", path: "/l/l2.qcow2" },
   ],
   incoming: true,
+  durability: "process",
 }
 
 /** The values that follow each occurrence of an option. */
@@ -75,6 +76,27 @@ test("differs between a template in the making and its clones in nothing that th
 })
 
 test("keeps file names with commas in one piece", () => {
-  const node = layerNode({ node: "l1", path: "/a,b/l1.qcow2" }, null, true)
+  const node = layerNode({ node: "l1", path: "/a,b/l1.qcow2" }, null, true, "process")
   expect(node).toMatchObject({ file: { filename: "/a,b/l1.qcow2" } })
+})
+
+test("lets the guest's flushes through to the platter when its snapshots shall survive a loss of power", () => {
+  const flushes = (durability: "process" | "disk") =>
+    nodes(commandLine({ ...clone, durability }))
+      .filter((node) => node["driver"] === "qcow2")
+      .map((node) => [node["cache"], (node["file"] as Record<string, unknown>)["cache"]])
+  expect(
+    new Set(
+      flushes("disk")
+        .flat()
+        .map((cache) => JSON.stringify(cache)),
+    ),
+  ).toEqual(new Set(['{"no-flush":false}']))
+  expect(
+    new Set(
+      flushes("process")
+        .flat()
+        .map((cache) => JSON.stringify(cache)),
+    ),
+  ).toEqual(new Set(['{"no-flush":true}']))
 })

@@ -1,4 +1,5 @@
 import type { Accelerator } from "../accelerator/accelerator.js"
+import type { Durability } from "../durability.js"
 import type { Image } from "../image.js"
 
 /** One file of a disk's chain and the name of its node in QEMU's block graph. */
@@ -21,6 +22,8 @@ export interface MachineDescription {
   readonly disk: readonly [ChainLink, ...ChainLink[]]
   /** Whether the machine waits for a template's state instead of booting. */
   readonly incoming: boolean
+  /** What the guest's syncs have to survive. */
+  readonly durability: Durability
 }
 
 /** The names of a machine's files, in its own directory, which is also its working directory. */
@@ -65,7 +68,7 @@ export function commandLine(machine: MachineDescription): string[] {
     ...hardware(machine),
     ...guestSoftware(machine),
     ...baseFileSystem(machine.image),
-    ...sandboxDiskChain(machine.disk),
+    ...sandboxDiskChain(machine.disk, machine.durability),
     ...agentPort(),
     ...confinement(),
     ...(machine.incoming ? ["-incoming", "defer", "-S"] : []),
@@ -132,11 +135,11 @@ function baseFileSystem(image: Image): string[] {
   return ["-blockdev", JSON.stringify(base), "-device", "virtio-blk-pci,drive=base,id=vda"]
 }
 
-function sandboxDiskChain(chain: readonly ChainLink[]): string[] {
-  const nodes = chain.flatMap((link, depth) => [
-    "-blockdev",
-    JSON.stringify(layerNode(link, chain[depth - 1]?.node ?? null, depth < chain.length - 1)),
-  ])
+function sandboxDiskChain(chain: readonly ChainLink[], durability: Durability): string[] {
+  const nodes = chain.flatMap((link, depth) => {
+    const backing = chain[depth - 1]?.node ?? null
+    return ["-blockdev", JSON.stringify(layerNode(link, backing, depth < chain.length - 1, durability))]
+  })
   return [...nodes, "-device", `virtio-blk-pci,drive=${chain.at(-1)?.node ?? ""},id=${sandboxDisk}`]
 }
 
@@ -144,7 +147,7 @@ function sandboxDiskChain(chain: readonly ChainLink[]): string[] {
  * A layer as a node of the block graph.
  *
  * `no-flush`: what the guest syncs reaches the host's page cache, which outlives every process here, and not the
- * platter; a snapshot then survives the death of any process, but not a loss of power.
+ * platter. That is all that the durability `process` asks for.
  *
  * @param backing The node that it rests on; null for none, whatever the file's header says.
  */
@@ -152,8 +155,9 @@ export function layerNode(
   link: ChainLink,
   backing: string | null,
   readOnly: boolean,
+  durability: Durability,
 ): Record<string, unknown> {
-  const cache = { "no-flush": true }
+  const cache = { "no-flush": durability === "process" }
   return {
     driver: "qcow2",
     "node-name": link.node,

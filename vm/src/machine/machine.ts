@@ -1,9 +1,9 @@
 import { z } from "zod"
 import type { AgentConnection, ExecRequest, Execution, OutputHandler } from "../agent/connection.js"
 import type { LayerId } from "../disk/layer.js"
-import { QmpError, type QmpClient } from "../qmp/client.js"
-import { consoleBytes, consoleDevice, layerNode, sandboxDisk, type ChainLink } from "./command-line.js"
-import { mergeLayers, type Merge } from "./merge.js"
+import type { QmpClient } from "../qmp/client.js"
+import { consoleBytes, consoleDevice, sandboxDisk } from "./command-line.js"
+import type { DiskChain, RewrittenLayer } from "./disk-chain.js"
 import type { MachineProcess } from "./process.js"
 
 /** Names a machine: also its directory. */
@@ -12,19 +12,25 @@ export type MachineId = string
 /** How long a machine that was asked to quit may take before it is killed. */
 const quitMilliseconds = 2_000
 
-const blockDevices = z.array(
-  z.object({
-    qdev: z.string().default(""),
-    inserted: z.object({ "node-name": z.string() }).optional(),
-  }),
-)
-
 const blockStatistics = z.array(
   z.object({
     qdev: z.string().default(""),
     stats: z.object({ wr_operations: z.number(), unmap_operations: z.number() }),
+    /** The file below the topmost node, where there is one. */
+    parent: z.object({ stats: z.object({ wr_highest_offset: z.number() }) }).optional(),
   }),
 )
+
+/** How much a machine has changed its disk, by the host's own count. */
+interface DiskActivity {
+  /**
+   * How often the guest has changed it since the machine started. What the guest has synced is in it: when the count
+   * stands still between two syncs, so did the disk.
+   */
+  readonly writes: number
+  /** Whether nothing was ever written to the head's file since it was opened. */
+  readonly headIsUntouched: boolean
+}
 
 /**
  * A running virtual machine: the owner of a process, its sockets and its directory.
@@ -37,17 +43,22 @@ export class Machine {
   readonly ended: Promise<void>
   readonly #process: MachineProcess
   readonly #qmp: QmpClient
+  readonly #disk: DiskChain
   readonly #stallListeners = new Set<() => void>()
-  #head: LayerId
-  #next: LayerId | undefined
   #stalled = false
 
-  constructor(id: MachineId, process: MachineProcess, qmp: QmpClient, agent: AgentConnection, head: LayerId) {
+  constructor(
+    id: MachineId,
+    process: MachineProcess,
+    qmp: QmpClient,
+    agent: AgentConnection,
+    disk: DiskChain,
+  ) {
     this.id = id
     this.agent = agent
     this.#process = process
     this.#qmp = qmp
-    this.#head = head
+    this.#disk = disk
     qmp.onEvent(({ event, data }) => {
       if (event === "BLOCK_IO_ERROR" && data["action"] === "stop") this.#stall()
     })
@@ -62,12 +73,12 @@ export class Machine {
 
   /** The layer that takes the guest's writes. */
   get head(): LayerId {
-    return this.#head
+    return this.#disk.head
   }
 
   /** Whether a layer is ready for the next `seal`. */
   get prepared(): boolean {
-    return this.#next !== undefined
+    return this.#disk.prepared
   }
 
   /** Whether the machine has come to its end, which `ended` tells a little later, when all is cleaned up. */
@@ -97,56 +108,30 @@ export class Machine {
     return this.agent.exec(request, handlers)
   }
 
-  /**
-   * Opens an empty layer ahead of time, so that `seal` need not. It stands beside the chain, resting on nothing,
-   * until then.
-   */
-  async prepare(next: ChainLink & { node: LayerId }): Promise<void> {
-    await this.#qmp.execute("blockdev-add", layerNode(next, null, false))
-    this.#next = next.node
+  /** Opens an empty layer ahead of time, so that `seal` need not. */
+  async prepare(layer: LayerId, path: string): Promise<void> {
+    await this.#disk.prepare(layer, path)
   }
 
-  /**
-   * Seals the head: from one point in time on the guest writes to the prepared layer, and the old head never changes
-   * again. What the guest has synced before is in it. The guest is not paused.
-   *
-   * @returns the layer that was sealed.
-   * @throws Error when no layer was prepared.
-   */
+  /** Seals the head; see `DiskChain.seal`. What the guest has synced before is in the sealed layer. */
   async seal(): Promise<LayerId> {
-    const next = this.#next
-    if (next === undefined) throw new Error("no layer was prepared")
-    await this.#qmp.execute("blockdev-snapshot", { node: this.#head, overlay: next })
-    const sealed = this.#head
-    this.#head = next
-    this.#next = undefined
-    return sealed
+    return this.#disk.seal()
   }
 
-  /** Forgets a layer that was prepared, perhaps by an earlier server, and not sealed on to. */
-  async discard(prepared: LayerId): Promise<void> {
-    try {
-      await this.#qmp.execute("blockdev-del", { "node-name": prepared })
-    } catch (error) {
-      // It was never opened in this machine.
-      if (!(error instanceof QmpError)) throw error
-    }
+  /** Reads a rewritten layer from its new file; see `DiskChain.rebase`. */
+  async rebase(rewritten: RewrittenLayer): Promise<void> {
+    await this.#disk.rebase(rewritten)
   }
 
-  /**
-   * How often the guest has changed its disk since the machine started, by the host's own count. What the guest has
-   * synced is in it: when the count stands still between two syncs, so did the disk.
-   */
-  async writes(): Promise<number> {
+  /** How much the guest has changed its disk. */
+  async activity(): Promise<DiskActivity> {
     const devices = blockStatistics.parse(await this.#qmp.execute("query-blockstats"))
-    const statistics = devices.find((device) => device.qdev.includes(sandboxDisk))?.stats
-    if (statistics === undefined) throw new Error("the machine has no disk")
-    return statistics.wr_operations + statistics.unmap_operations
-  }
-
-  /** Shortens the chain; see `mergeLayers`. */
-  merge(merge: Merge, cancelled: AbortSignal): Promise<void> {
-    return mergeLayers(this.#qmp, merge, cancelled)
+    const device = devices.find((device) => device.qdev.includes(sandboxDisk))
+    if (device === undefined) throw new Error("the machine has no disk")
+    return {
+      writes: device.stats.wr_operations + device.stats.unmap_operations,
+      headIsUntouched: device.parent?.stats.wr_highest_offset === 0,
+    }
   }
 
   /** Ends the machine in order: what the guest has written so far is on its disk, then the process quits. */
@@ -172,12 +157,6 @@ export class Machine {
     this.#stalled = true
     for (const listener of this.#stallListeners) listener()
   }
-}
-
-/** The layer that a running machine writes to, from its own mouth. */
-export async function headOf(qmp: QmpClient): Promise<LayerId | undefined> {
-  const devices = blockDevices.parse(await qmp.execute("query-block"))
-  return devices.find((device) => device.qdev.includes(sandboxDisk))?.inserted?.["node-name"]
 }
 
 export async function readConsole(qmp: QmpClient): Promise<string> {

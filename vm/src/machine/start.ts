@@ -8,8 +8,8 @@ import type { LayerId } from "../disk/layer.js"
 import { QmpClient } from "../qmp/client.js"
 import { leaveMemoryOut, type Template } from "../template/template.js"
 import { blankNode, commandLine, machineFiles, type ChainLink } from "./command-line.js"
-import { headOf, Machine, type MachineId } from "./machine.js"
-import { abandonMerges } from "./merge.js"
+import { DiskChain } from "./disk-chain.js"
+import { Machine, type MachineId } from "./machine.js"
 import { MachineProcess } from "./process.js"
 
 /** The machine did not come up, or could not be taken up again. */
@@ -51,14 +51,15 @@ export async function startMachine(
   layers: readonly LayerId[],
   identity: GuestIdentity,
 ): Promise<Machine> {
-  const head = layers.at(-1)
-  if (head === undefined) throw new MachineStartError("a machine needs a layer to write to")
+  if (layers.length === 0) throw new MachineStartError("a machine needs a layer to write to")
   const blank: ChainLink = { node: blankNode, path: template.image.blankDisk }
+  const chain = layers.map((layer) => ({ node: layer, path: disk.path(layer) }))
   const args = commandLine({
     ...template,
     memoryShared: false,
-    disk: [blank, ...layers.map((layer) => ({ node: layer, path: disk.path(layer) }))],
+    disk: [blank, ...chain],
     incoming: true,
+    durability: disk.durability,
   })
   const process = await MachineProcess.start(directory, args, template.devicesFile)
   let qmp: QmpClient | undefined
@@ -69,7 +70,7 @@ export async function startMachine(
     const agent = await AgentConnection.connect(join(directory, machineFiles.agent), {
       deadlineMs: startMilliseconds,
     })
-    const machine = new Machine(id, process, qmp, agent, head)
+    const machine = new Machine(id, process, qmp, agent, DiskChain.opened(qmp, disk.durability, chain))
     await agent.setup(
       { device: "/dev/vdb", ...identity, ...now(), entropy: freshEntropy() },
       mountMilliseconds,
@@ -91,23 +92,25 @@ export async function startMachine(
  * @returns undefined when no such process runs.
  * @throws MachineStartError when it runs but cannot be used; it is ended then.
  */
-export async function adoptMachine(id: MachineId, directory: string): Promise<Machine | undefined> {
+export async function adoptMachine(
+  id: MachineId,
+  directory: string,
+  disk: LayerDirectory,
+): Promise<Machine | undefined> {
   const process = await MachineProcess.find(directory)
   if (process === undefined) return undefined
   let qmp: QmpClient | undefined
   try {
     qmp = await connectMonitor(process)
-    const head = await headOf(qmp)
-    if (head === undefined) throw new Error("it has no disk")
     // Going on, one that stands still on a full disk would take the last room before anything can be recorded there.
     const { status } = runState.parse(await qmp.execute("query-status"))
     if (status !== "running") throw new Error(`it stood still (${status})`)
-    await abandonMerges(qmp)
+    const chain = await DiskChain.found(qmp, disk.durability)
     const agent = await AgentConnection.connect(join(directory, machineFiles.agent), {
       deadlineMs: adoptMilliseconds,
     })
     if (!agent.welcome.ready) throw new Error("its disk was never mounted")
-    return new Machine(id, process, qmp, agent, head)
+    return new Machine(id, process, qmp, agent, chain)
   } catch (error) {
     qmp?.close()
     await process.kill()

@@ -35,6 +35,8 @@ export function templateKey(recipe: TemplateRecipe, host: HostIdentity): string 
     memoryShared: false,
     disk: [{ node: "head", path: "head" }],
     incoming: true,
+    // It says how the host keeps the disk's files, which a template knows nothing of.
+    durability: "process",
   })
   const hash = createHash("sha256")
   // Software emulation makes the same processor on every host.

@@ -104,6 +104,7 @@ async function bootAndFreeze(
     memoryShared: true,
     disk: [{ node: "placeholder", path: placeholder }],
     incoming: false,
+    durability: "process",
   })
   const machine = await MachineProcess.start(join(workshop, "machine"), args)
   try {

@@ -1,0 +1,243 @@
+import type { ExecResult, Machine } from "@opensandbox/vm"
+import { Failure } from "../failure.js"
+import { pinChain, removeLayerFiles } from "../layers/layer-files.js"
+import type { SandboxRow, SnapshotRow } from "../store/tables.js"
+import { exitCodeOf } from "./command.js"
+import { HistoryLimits } from "./history-limits.js"
+import type { MachineKeeper } from "./machine-keeper.js"
+import type { SandboxMeans } from "./means.js"
+import { initialSnapshot, type NewSandbox, type NewSnapshot } from "./sandbox-store.js"
+import { asFailure } from "./storage-failure.js"
+import type { Turns } from "./turns.js"
+
+/** How a snapshot came to be; the beginning of its name. */
+type SnapshotKind = "cmd" | "snap" | "fork"
+
+/** A sandbox's snapshots: taking and deleting them, going back to them, and beginning other sandboxes from them. */
+export class History {
+  /** How much of it is kept. */
+  readonly limits: HistoryLimits
+  readonly #sandbox: SandboxRow
+  readonly #means: SandboxMeans
+  readonly #keeper: MachineKeeper
+  readonly #turns: Turns
+  readonly #interrupt: (reason: Failure) => void
+  #lastSnapshotAt: number
+  #restoring = false
+
+  /**
+   * @param newestSnapshotAt When the newest snapshot was taken, in Unix milliseconds.
+   * @param interrupt Is called when the sandbox goes back, with what commands that still run fail with.
+   */
+  constructor(
+    sandbox: SandboxRow,
+    means: SandboxMeans,
+    keeper: MachineKeeper,
+    turns: Turns,
+    newestSnapshotAt: number,
+    interrupt: (reason: Failure) => void,
+  ) {
+    this.#sandbox = sandbox
+    this.#means = means
+    this.#keeper = keeper
+    this.#turns = turns
+    this.#interrupt = interrupt
+    this.#lastSnapshotAt = newestSnapshotAt
+    this.limits = new HistoryLimits(sandbox, means, turns, (snapshots) => this.#forget(snapshots))
+  }
+
+  /** Whether the sandbox is on its way back to a snapshot. */
+  get restoring(): boolean {
+    return this.#restoring
+  }
+
+  /** Takes the snapshot that follows a command. Must be called in a turn of its own. */
+  async record(
+    machine: Machine,
+    command: string | null,
+    result: ExecResult,
+  ): Promise<{ name: string; milliseconds: number }> {
+    const snapshot = {
+      ...this.#nextSnapshot("cmd"),
+      command,
+      exitCode: exitCodeOf(result),
+      durationMs: Math.round(result.guestMicroseconds / 1000),
+    }
+    const milliseconds = await this.#keeper.snapshot(machine, snapshot, false)
+    this.limits.enforce()
+    return { name: snapshot.name, milliseconds }
+  }
+
+  /**
+   * Takes a snapshot by hand, of a sandbox that runs or not.
+   *
+   * @returns its name.
+   * @throws Failure `already_exists` when the sandbox has the label; `unavailable`, `disk_full`.
+   */
+  take(label?: string): Promise<string> {
+    return this.#turns.take(async () => {
+      const { store } = this.#means
+      const { id, name } = this.#sandbox
+      if (label !== undefined && (await store.snapshot(id, label)) !== undefined) {
+        const message = `The sandbox "${name}" has a snapshot "${label}" already: choose another label, or delete that one.`
+        throw new Failure("already_exists", message, { field: "label" })
+      }
+      const { layer, bytes } = await this.#keeper.present()
+      const snapshot = { ...this.#nextSnapshot("snap"), ...(label !== undefined && { label }) }
+      await store.nameLayer(id, layer, snapshot, bytes).catch(fail)
+      this.limits.enforce()
+      return snapshot.name
+    })
+  }
+
+  /**
+   * Deletes a snapshot. Those before and after it are as they were.
+   *
+   * @throws Failure `not_found`; `invalid_request` for `initial`.
+   */
+  delete(name: string): Promise<void> {
+    return this.#turns.take(async () => {
+      const snapshot = await this.#find(name)
+      if (snapshot.name === initialSnapshot) {
+        const message = `The snapshot "${initialSnapshot}" cannot be deleted: every sandbox begins with it.`
+        throw new Failure("invalid_request", message, { field: "snapshot" })
+      }
+      await this.#forget([snapshot])
+    })
+  }
+
+  /**
+   * Goes back to a snapshot; those after it are deleted. A restore that fails leaves the sandbox as it was.
+   *
+   * @param keep A sandbox that becomes, before that, what this one is.
+   * @returns that sandbox.
+   * @throws Failure `not_found`, `unavailable`, `disk_full`, `damaged`.
+   */
+  restore(name: string, keep?: NewSandbox): Promise<SandboxRow | undefined> {
+    return this.#turns.take(async () => {
+      const target = await this.#find(name)
+      const [kept] = keep === undefined ? [] : await this.#fork([keep])
+      try {
+        await this.#goBack(target)
+      } catch (error) {
+        if (kept !== undefined)
+          await removeLayerFiles(this.#means, (await this.#means.store.destroy(kept.id)).gone)
+        throw error
+      }
+      return kept
+    })
+  }
+
+  /** Goes back to the snapshot before the newest one. @returns its name. @throws Failure as `restore` does. */
+  undo(): Promise<string> {
+    return this.#turns.take(async () => {
+      const [, before] = await this.#means.store.newestSnapshots(this.#sandbox.id, 2)
+      if (before === undefined) {
+        const message = `There is nothing to undo: the sandbox "${this.#sandbox.name}" has only its first snapshot.`
+        throw new Failure("not_found", message)
+      }
+      await this.#goBack(before)
+      return before.name
+    })
+  }
+
+  /**
+   * Makes sandboxes that begin as this one is, or was at a snapshot, with its snapshots up to there. They need no machine
+   * until they are used.
+   *
+   * @param snapshot The present when left out.
+   * @throws Failure `not_found`, `unavailable`, `disk_full`.
+   */
+  fork(sandboxes: readonly NewSandbox[], snapshot?: string): Promise<SandboxRow[]> {
+    return this.#turns.take(() => this.#fork(sandboxes, snapshot))
+  }
+
+  /**
+   * Calls `look` with the layers of some snapshots; until it is done their files stay.
+   *
+   * @param names One that is undefined stands for the present.
+   * @throws Failure `not_found`, and what `look` throws.
+   */
+  async lookAt<T>(
+    names: readonly (string | undefined)[],
+    look: (...layers: (string | null)[]) => Promise<T>,
+  ): Promise<T> {
+    const pins = await this.#turns.take(async () => {
+      const tops: (string | null)[] = []
+      for (const name of names) {
+        tops.push(
+          name === undefined ? (await this.#keeper.present()).layer : (await this.#find(name)).layer_id,
+        )
+      }
+      return Promise.all(tops.map(async (top) => ({ top, ...(await pinChain(this.#means, top)) })))
+    })
+    try {
+      return await look(...pins.map(({ top }) => top))
+    } finally {
+      for (const { release } of pins) await release()
+    }
+  }
+
+  /** A snapshot of this moment. Names are times, so a clock that stands still or goes back must not make two alike. */
+  #nextSnapshot(kind: SnapshotKind): NewSnapshot {
+    this.#lastSnapshotAt = Math.max(Date.now(), this.#lastSnapshotAt + 1)
+    const createdAt = this.#lastSnapshotAt
+    return { name: `${kind}_${createdAt}`, command: null, exitCode: null, durationMs: null, createdAt }
+  }
+
+  /** @param name The snapshot's name or label. @throws Failure `not_found`. */
+  async #find(name: string): Promise<SnapshotRow> {
+    const snapshot = await this.#means.store.snapshot(this.#sandbox.id, name)
+    if (snapshot !== undefined) return snapshot
+    throw new Failure("not_found", `The sandbox "${this.#sandbox.name}" has no snapshot "${name}".`)
+  }
+
+  async #goBack(target: SnapshotRow): Promise<void> {
+    this.#restoring = true
+    try {
+      await this.#keeper.restore(target, () => {
+        const message = `The sandbox was restored to "${target.name}" while the command ran.`
+        this.#interrupt(new Failure("interrupted", message))
+      })
+      this.#means.metrics.restores.inc()
+    } finally {
+      this.#restoring = false
+    }
+  }
+
+  async #fork(sandboxes: readonly NewSandbox[], name?: string): Promise<SandboxRow[]> {
+    const { store, room, images, metrics, log } = this.#means
+    const last = name === undefined ? await this.#newest() : await this.#find(name)
+    const layer = name === undefined ? (await this.#keeper.present()).layer : last.layer_id
+    const present = layer === last.layer_id ? undefined : this.#nextSnapshot("fork")
+    try {
+      const image = await images.get(this.#sandbox.image_key)
+      for (const { head } of sandboxes) await room.disk.create(head, layer, image)
+      const rows = await store.fork(sandboxes, layer, last, present)
+      metrics.forks.inc(rows.length)
+      return rows
+    } catch (error) {
+      for (const { head } of sandboxes) await room.disk.remove(head)
+      log.error({ sandbox: this.#sandbox.name, err: error }, "the sandbox could not be forked")
+      throw asFailure(error)
+    }
+  }
+
+  async #newest(): Promise<SnapshotRow> {
+    const [newest] = await this.#means.store.newestSnapshots(this.#sandbox.id, 1)
+    // The first one cannot be deleted.
+    if (newest === undefined) throw new Error(`the sandbox "${this.#sandbox.name}" has no snapshots`)
+    return newest
+  }
+
+  async #forget(snapshots: readonly SnapshotRow[]): Promise<void> {
+    const { store, compactor } = this.#means
+    const { gone, left } = await store.deleteSnapshots(snapshots).catch(fail)
+    await removeLayerFiles(this.#means, gone)
+    await compactor.reclaim(left)
+  }
+}
+
+function fail(error: unknown): never {
+  throw asFailure(error)
+}

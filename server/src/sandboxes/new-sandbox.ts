@@ -1,0 +1,54 @@
+import { newLayerId, type Image } from "@opensandbox/vm"
+import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
+import { Sandbox } from "./sandbox.js"
+import type { RetentionRequest } from "./sandbox-service.js"
+import type { NewSandbox } from "./sandbox-store.js"
+import { asFailure } from "./storage-failure.js"
+
+/** A sandbox that has no machine yet and whose head has still to be made. */
+export function unborn(
+  ownerId: number,
+  name: string,
+  imageKey: string,
+  retention: RetentionRequest = {},
+): NewSandbox {
+  return {
+    ownerId,
+    name,
+    imageKey,
+    machineId: null,
+    head: newLayerId(),
+    createdAt: Date.now(),
+    retention: JSON.stringify(retention),
+  }
+}
+
+/**
+ * Makes a sandbox with a machine on an empty disk, and records it last: until then there is no sandbox, only files to
+ * sweep up.
+ *
+ * @throws Failure `unavailable`, `disk_full`.
+ */
+export async function makeSandbox(sandbox: NewSandbox, image: Image, means: SandboxMeans): Promise<Sandbox> {
+  const { store, room, dataDirectory, log } = means
+  const { name, head, createdAt } = sandbox
+  try {
+    await requireSpace(dataDirectory)
+    await room.disk.create(head, null, image)
+    const identity = guestIdentity({ name, created_at: createdAt })
+    const machine = await room.start(room.newMachineId(), image, [head], identity)
+    try {
+      const rest = { layer: null, writes: (await machine.activity()).writes }
+      // Nothing may fail after this: what follows a failure removes the sandbox's files.
+      const row = await store.create({ ...sandbox, machineId: machine.id })
+      return new Sandbox(row, means, createdAt, machine, rest)
+    } catch (error) {
+      await machine.kill()
+      throw error
+    }
+  } catch (error) {
+    await room.disk.remove(head)
+    log.error({ sandbox: name, err: error }, "the sandbox could not be created")
+    throw asFailure(error)
+  }
+}
