@@ -63,7 +63,7 @@ export class History {
       exitCode: exitCodeOf(result),
       durationMs: Math.round(result.guestMicroseconds / 1000),
     }
-    const milliseconds = await this.#keeper.snapshot(machine, snapshot, false)
+    const milliseconds = await this.#keeper.snapshot(machine, snapshot, result.wrote)
     this.limits.enforce()
     return { name: snapshot.name, milliseconds }
   }

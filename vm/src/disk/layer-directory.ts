@@ -107,19 +107,7 @@ export class LayerDirectory {
     }
   }
 
-  /**
-   * Writes all that a layer shows, beyond the image's blank disk, into one file elsewhere, which names the blank disk
-   * `blank.qcow2`. See `rewrite` for what has to hold.
-   *
-   * @param layer null for the blank disk itself.
-   */
-  async flatten(layer: LayerId | null, image: Image, target: string, cancelled: AbortSignal): Promise<void> {
-    await this.#writeEmpty(target, layer === null ? image.blankDisk : this.path(layer), image)
-    if (layer !== null) await rebase(target, image.blankDisk, cancelled)
-    await nameBacking(target, "blank.qcow2")
-  }
-
-  /** Takes in, as a layer on the image's blank disk, a file that `flatten` could have written. It may not be elsewhere open. */
+  /** Takes in, as a layer on the image's blank disk, a file that holds what it changes. It must be open nowhere. */
   async takeIn(source: string, layer: LayerId, image: Image): Promise<void> {
     await nameBacking(source, this.nameFor(null, image))
     await syncFile(source)

@@ -36,11 +36,11 @@ test("gathers what all layers of a chain changed, zeros included", async () => {
   const chain = [newLayerId(), newLayerId(), newLayerId()]
   const writes = ["write -P 2 1M 4M", "write -z 2M 1M", "write -P 3 40M 16k"]
   for (const [depth, layer] of chain.entries()) {
-    await layers.create(layer, chain[depth - 1], image)
+    await layers.create(layer, chain[depth - 1] ?? null, image)
     await execa("qemu-io", ["-c", writes[depth] ?? "", layers.path(layer)])
   }
   const disk = join(directory, "disk.qcow2")
-  await writePortableDisk(layers.path(chain[2] ?? ""), image, disk)
+  await writePortableDisk(layers.path(chain[2] ?? ""), image, disk, new AbortController().signal)
   const plain = join(directory, "plain.raw")
   await execa("qemu-img", ["convert", "-O", "raw", layers.path(chain[2] ?? ""), plain])
 
@@ -59,7 +59,7 @@ test("gathers what all layers of a chain changed, zeros included", async () => {
 
 test("makes an empty disk of no layers", async () => {
   const disk = join(directory, "disk.qcow2")
-  await writePortableDisk(image.blankDisk, image, disk)
+  await writePortableDisk(image.blankDisk, image, disk, new AbortController().signal)
   const { stdout } = await execa("qemu-img", ["map", "--output=json", disk], { reject: false })
   expect(stdout).toBe("")
   await unpack(disk)

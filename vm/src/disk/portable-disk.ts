@@ -2,12 +2,12 @@ import { resolve } from "node:path"
 import { execa } from "execa"
 import type { Image } from "../image.js"
 import { clusterBits } from "./layer-directory.js"
+import { nameBacking, rebase } from "./rebase.js"
 
 /** How a portable disk names the blank disk that it rests on: as it is found when an archive is unpacked by hand. */
 export const portableBacking = "image/blank.qcow2"
 
-/** Copying is some hundred megabytes a second. */
-const copyMilliseconds = 3_600_000
+const createMilliseconds = 30_000
 
 /**
  * Gathers what a chain of layers changes on the image's blank disk in one new file, to be taken elsewhere. A machine
@@ -16,15 +16,17 @@ const copyMilliseconds = 3_600_000
  * @param top The file of the chain's newest layer; the blank disk itself for a chain of none.
  * @param target The file to make; what is there after a failure is for the caller to remove.
  */
-export async function writePortableDisk(top: string, image: Image, target: string): Promise<void> {
+export async function writePortableDisk(
+  top: string,
+  image: Image,
+  target: string,
+  cancelled: AbortSignal,
+): Promise<void> {
   const options = ["-o", `cluster_size=${2 ** clusterBits}`]
   // Paths in full, since they are taken as relative to the new file otherwise.
-  await qemuImg(["create", "-q", "-f", "qcow2", ...options, "-b", resolve(top), "-F", "qcow2", target])
-  // Takes in whatever differs between the chain and the blank disk. (`convert -B` would miss all but the top.)
-  await qemuImg(["rebase", "-q", "-b", resolve(image.blankDisk), "-F", "qcow2", target])
-  await qemuImg(["rebase", "-q", "-u", "-b", portableBacking, "-F", "qcow2", target])
-}
-
-async function qemuImg(args: string[]): Promise<void> {
-  await execa("qemu-img", args, { timeout: copyMilliseconds, stdin: "ignore" })
+  const create = ["create", "-q", "-f", "qcow2", ...options, "-b", resolve(top), "-F", "qcow2", target]
+  await execa("qemu-img", create, { timeout: createMilliseconds, stdin: "ignore" })
+  // (`qemu-img convert -B` would miss all but the topmost layer.)
+  await rebase(target, resolve(image.blankDisk), cancelled)
+  await nameBacking(target, portableBacking)
 }
