@@ -16,7 +16,7 @@ let image: Image
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "portable-"))
   await mkdir(join(directory, "layers"))
-  layers = new LayerDirectory(join(directory, "layers"))
+  layers = new LayerDirectory(join(directory, "layers"), "process")
   const blankDisk = join(directory, "blank.qcow2")
   await execa("qemu-img", ["create", "-q", "-f", "qcow2", blankDisk, "64M"])
   await execa("qemu-io", ["-c", "write -P 1 0 8M", blankDisk])
