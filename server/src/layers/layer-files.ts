@@ -8,6 +8,15 @@ export interface PinnedChain {
   readonly release: () => Promise<void>
 }
 
+/** A disk as it was when its topmost layer was sealed, for somebody to look at whose pins keep the files. */
+export interface SealedDisk {
+  readonly imageKey: string
+  /** The topmost layer; null is the image's blank disk. */
+  readonly layer: string | null
+  /** From the oldest to the topmost layer; empty for the blank disk. */
+  readonly chain: readonly ChainLayer[]
+}
+
 /** How often a chain that is being shortened is looked up again, before that is taken for an error. */
 const maxAttempts = 20
 

@@ -2,8 +2,9 @@ import { AgentError, type ChangedPath, type FileState, type Viewer } from "@open
 import { pino } from "pino"
 import { beforeEach, expect, test } from "vitest"
 import { Failure } from "../failure.js"
+import type { SealedDisk } from "../layers/layer-files.js"
 import { Looking } from "./looking.js"
-import { Viewers, type LayerRef } from "./viewers.js"
+import { Viewers } from "./viewers.js"
 
 const log = pino({ level: "silent" })
 
@@ -12,14 +13,14 @@ let layers: Record<string, Record<string, string | Uint8Array<ArrayBuffer> | num
 let opened: (string | null)[]
 let looking: Looking
 
-const ref = (layer: string | null): LayerRef => ({ layer, imageKey: "image" })
+const disk = (layer: string | null): SealedDisk => ({ layer, imageKey: "image", chain: [] })
 
 function fileOf(content: string): FileState {
   const times = { mtimeNs: "1", ctimeNs: "1" }
   return { type: "f", mode: 0o644, uid: 0, gid: 0, size: content.length, ino: "1", ...times }
 }
 
-function openFake({ layer }: LayerRef): Promise<Viewer> {
+function openFake({ layer }: SealedDisk): Promise<Viewer> {
   opened.push(layer)
   const files = layers[layer ?? ""] ?? {}
   const changes: ChangedPath[] = Object.entries(files)
@@ -59,19 +60,23 @@ test("tells what differs, and a text file's lines on request", async () => {
     { path: "/workspace/b", change: "added", type: "file", size: 0, previous_size: null },
   ]
   const patch = "--- a/workspace/a\n+++ b/workspace/a\n@@ -1,1 +1,2 @@\n 1\n+2\n"
-  expect(await looking.diff(ref("l1"), ref("l2"))).toEqual({ changes, truncated: false })
-  expect(await looking.diff(ref("l1"), ref("l2"), "a")).toEqual({ changes, truncated: false, patch })
-  expect(await looking.diff(ref(null), ref("l1"), "a")).toMatchObject({
+  expect(await looking.diff(disk("l1"), disk("l2"))).toEqual({ changes, truncated: false })
+  expect(await looking.diff(disk("l1"), disk("l2"), "a")).toEqual({ changes, truncated: false, patch })
+  expect(await looking.diff(disk(null), disk("l1"), "a")).toMatchObject({
     patch: "--- /dev/null\n+++ b/workspace/a\n@@ -0,0 +1,1 @@\n+1\n",
   })
 })
 
 test("opens no machine to compare a layer with itself", async () => {
   layers = { l1: { "/workspace/a": "1\n" } }
-  expect(await looking.diff(ref("l1"), ref("l1"))).toEqual({ changes: [], truncated: false })
+  expect(await looking.diff(disk("l1"), disk("l1"))).toEqual({ changes: [], truncated: false })
   expect(opened).toEqual([])
-  expect(await looking.diff(ref("l1"), ref("l1"), "a")).toEqual({ changes: [], truncated: false, patch: "" })
-  expect(await failure(looking.diff(ref("l1"), ref("l1"), "b"))).toEqual({ code: "not_found" })
+  expect(await looking.diff(disk("l1"), disk("l1"), "a")).toEqual({
+    changes: [],
+    truncated: false,
+    patch: "",
+  })
+  expect(await failure(looking.diff(disk("l1"), disk("l1"), "b"))).toEqual({ code: "not_found" })
   expect(opened).toEqual(["l1"])
 })
 
@@ -82,20 +87,20 @@ test.each([
 ])("makes no patch of %s", async (_, content) => {
   layers = { l1: { "/f": "text" }, l2: { "/f": content } }
   const expected = { code: "invalid_request", field: "patch" }
-  expect(await failure(looking.diff(ref("l1"), ref("l2"), "/f"))).toEqual(expected)
+  expect(await failure(looking.diff(disk("l1"), disk("l2"), "/f"))).toEqual(expected)
 })
 
 test("reads a file as it was, byte by byte", async () => {
   const bytes = Uint8Array.of(0, 255, 10)
   layers = { l1: { "/workspace/f": bytes, "/d": "a directory", "/large": 100_000_000 } }
-  expect(await looking.readAt(ref("l1"), "f")).toEqual(bytes)
-  expect(await failure(looking.readAt(ref("l1"), "/none"))).toEqual({ code: "not_found" })
-  expect(await failure(looking.readAt(ref("l1"), "/large"))).toEqual({ code: "too_large" })
-  expect(await failure(looking.readAt(ref("l1"), "/d"))).toEqual({ code: "invalid_request", field: "path" })
+  expect(await looking.readAt(disk("l1"), "f")).toEqual(bytes)
+  expect(await failure(looking.readAt(disk("l1"), "/none"))).toEqual({ code: "not_found" })
+  expect(await failure(looking.readAt(disk("l1"), "/large"))).toEqual({ code: "too_large" })
+  expect(await failure(looking.readAt(disk("l1"), "/d"))).toEqual({ code: "invalid_request", field: "path" })
 })
 
 test("says nothing of what went wrong inside", async () => {
   const broken = new Viewers(() => Promise.reject(new Error("secret")), log)
-  const error = await failure(new Looking(broken, log).readAt(ref("l1"), "f"))
+  const error = await failure(new Looking(broken, log).readAt(disk("l1"), "f"))
   expect(error).toEqual({ code: "unavailable" })
 })

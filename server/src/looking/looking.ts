@@ -2,12 +2,13 @@ import { posix } from "node:path"
 import { AgentError, type Viewer } from "@opensandbox/vm"
 import type { Logger } from "pino"
 import { Failure } from "../failure.js"
+import type { SealedDisk } from "../layers/layer-files.js"
 import { asFailure } from "../sandboxes/storage-failure.js"
 import { compareTrees, type Comparison } from "./compare-trees.js"
 import { maxHostsBytes } from "./own-files.js"
 import type { Tree } from "./tree.js"
 import { textOf, unifiedPatch } from "./unified-patch.js"
-import type { LayerRef, Viewers } from "./viewers.js"
+import type { Viewers } from "./viewers.js"
 
 const mebibyte = 1024 * 1024
 
@@ -32,13 +33,13 @@ export class Looking {
   }
 
   /**
-   * What differs between two layers of one image.
+   * What differs between two disks of one image.
    *
    * @param patch A text file to compare line by line.
    * @throws Failure: `not_found` when that file is on neither side, `invalid_request` when it is no text or too large;
    * `unavailable`, `timeout`, `disk_full`.
    */
-  async diff(from: LayerRef, to: LayerRef, patch?: string): Promise<Comparison & { patch?: string }> {
+  async diff(from: SealedDisk, to: SealedDisk, patch?: string): Promise<Comparison & { patch?: string }> {
     const [comparison, text] = await Promise.all([
       from.layer === to.layer ? { changes: [], truncated: false } : this.#compare(from, to),
       patch === undefined ? undefined : this.#patch(from, to, patch),
@@ -51,8 +52,8 @@ export class Looking {
    *
    * @throws Failure: `not_found`, `invalid_request` when it is no file, `too_large`; `unavailable`, `timeout`, `disk_full`.
    */
-  async readAt(ref: LayerRef, path: string): Promise<Uint8Array<ArrayBuffer>> {
-    const answer = await this.#read(ref, path, maxFileMiB)
+  async readAt(disk: SealedDisk, path: string): Promise<Uint8Array<ArrayBuffer>> {
+    const answer = await this.#read(disk, path, maxFileMiB)
     if (answer === "not_found") throw new Failure("not_found", `There is no "${path}" in the snapshot.`)
     if (answer === "not_a_file") {
       throw new Failure("invalid_request", `"${path}" is no regular file.`, { field: "path" })
@@ -66,22 +67,27 @@ export class Looking {
     return answer
   }
 
-  async #compare(from: LayerRef, to: LayerRef): Promise<Comparison> {
+  /** Ends all viewers; looks under way fail with `unavailable`. */
+  close(): Promise<void> {
+    return this.#viewers.close()
+  }
+
+  async #compare(from: SealedDisk, to: SealedDisk): Promise<Comparison> {
     const [before, after] = await Promise.all([this.#tree(from), this.#tree(to)])
     return compareTrees(before, after)
   }
 
-  async #tree(ref: LayerRef): Promise<Tree> {
-    const { changes, truncated } = await this.#look(ref, (viewer) => viewer.changes(maxListed))
+  async #tree(disk: SealedDisk): Promise<Tree> {
+    const { changes, truncated } = await this.#look(disk, (viewer) => viewer.changes(maxListed))
     return {
       changes,
       truncated,
-      digest: (paths) => this.#look(ref, (viewer) => viewer.digest(paths)),
-      read: (path) => this.#look(ref, (viewer) => viewer.read(path, maxHostsBytes)),
+      digest: (paths) => this.#look(disk, (viewer) => viewer.digest(paths)),
+      read: (path) => this.#look(disk, (viewer) => viewer.read(path, maxHostsBytes)),
     }
   }
 
-  async #patch(from: LayerRef, to: LayerRef, path: string): Promise<string> {
+  async #patch(from: SealedDisk, to: SealedDisk, path: string): Promise<string> {
     const [before, after] = await Promise.all([this.#text(from, path), this.#text(to, path)])
     if (before === null && after === null) {
       throw new Failure("not_found", `There is no "${path}" in either state.`)
@@ -90,8 +96,8 @@ export class Looking {
   }
 
   /** null when there is no such file. */
-  async #text(ref: LayerRef, path: string): Promise<string | null> {
-    const answer = await this.#read(ref, path, maxTextMiB)
+  async #text(disk: SealedDisk, path: string): Promise<string | null> {
+    const answer = await this.#read(disk, path, maxTextMiB)
     if (answer === "not_found") return null
     const text = answer instanceof Uint8Array ? textOf(answer) : undefined
     if (text === undefined) {
@@ -108,11 +114,11 @@ export class Looking {
 
   /** The content of a file, or why it is not given out. */
   async #read(
-    ref: LayerRef,
+    disk: SealedDisk,
     path: string,
     maxMiB: number,
   ): Promise<Uint8Array<ArrayBuffer> | "not_found" | "not_a_file" | "too_large"> {
-    return this.#look(ref, async (viewer) => {
+    return this.#look(disk, async (viewer) => {
       try {
         return await viewer.read(path, maxMiB * mebibyte)
       } catch (error) {
@@ -123,12 +129,12 @@ export class Looking {
     })
   }
 
-  async #look<T>(ref: LayerRef, look: (viewer: Viewer) => Promise<T>): Promise<T> {
+  async #look<T>(disk: SealedDisk, look: (viewer: Viewer) => Promise<T>): Promise<T> {
     try {
-      return await this.#viewers.look(ref, look)
+      return await this.#viewers.look(disk, look)
     } catch (error) {
       if (error instanceof Failure) throw error
-      this.#log.error({ ...ref, err: error }, "a snapshot could not be looked into")
+      this.#log.error({ layer: disk.layer, err: error }, "a snapshot could not be looked into")
       throw asFailure(error)
     }
   }

@@ -2,7 +2,8 @@ import { AgentError, type Viewer } from "@opensandbox/vm"
 import { pino } from "pino"
 import { afterEach, beforeEach, expect, test, vi } from "vitest"
 import { Failure } from "../failure.js"
-import { Viewers, type LayerRef } from "./viewers.js"
+import type { SealedDisk } from "../layers/layer-files.js"
+import { Viewers } from "./viewers.js"
 
 /** A viewer that knows only how to end. */
 class FakeViewer implements Viewer {
@@ -33,7 +34,7 @@ let closed: (string | null)[]
 let opening: Promise<void>
 let viewers: Viewers
 
-const ref = (layer: string | null): LayerRef => ({ layer, imageKey: "image" })
+const disk = (layer: string | null): SealedDisk => ({ layer, imageKey: "image", chain: [] })
 const log = pino({ level: "silent" })
 
 beforeEach(() => {
@@ -60,7 +61,7 @@ function hold(layer: string | null): { done: Promise<unknown>; end: () => void }
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  return { done: viewers.look(ref(layer), () => ended), end }
+  return { done: viewers.look(disk(layer), () => ended), end }
 }
 
 const code = (promise: Promise<unknown>) =>
@@ -71,12 +72,12 @@ const code = (promise: Promise<unknown>) =>
 
 test("shares a viewer among all who look at a layer, and keeps it for the next", async () => {
   const seen = await Promise.all(
-    [1, 2, 3].map(() => viewers.look(ref("l1"), (viewer) => Promise.resolve(viewer))),
+    [1, 2, 3].map(() => viewers.look(disk("l1"), (viewer) => Promise.resolve(viewer))),
   )
-  seen.push(await viewers.look(ref("l1"), (viewer) => Promise.resolve(viewer)))
+  seen.push(await viewers.look(disk("l1"), (viewer) => Promise.resolve(viewer)))
   expect(new Set(seen)).toEqual(new Set(opened))
   expect(opened).toHaveLength(1)
-  await viewers.look(ref(null), () => Promise.resolve())
+  await viewers.look(disk(null), () => Promise.resolve())
   expect(opened.map(({ layer }) => layer)).toEqual(["l1", null])
 })
 
@@ -93,22 +94,22 @@ test("closes a viewer that nobody used for half a minute", async () => {
 
 test("makes room by closing the one that was not used for the longest time", async () => {
   for (const layer of ["l1", "l2", "l3", "l4", "l1", "l5"])
-    await viewers.look(ref(layer), () => Promise.resolve())
+    await viewers.look(disk(layer), () => Promise.resolve())
   expect(closed).toEqual(["l2"])
-  await viewers.look(ref("l1"), () => Promise.resolve())
+  await viewers.look(disk("l1"), () => Promise.resolve())
   expect(opened).toHaveLength(5)
 })
 
 test("lets who asks wait while all viewers are in use, but not for ever", async () => {
   const looks = ["l1", "l2", "l3", "l4"].map(hold)
-  const patient = code(viewers.look(ref("l5"), () => Promise.resolve()))
+  const patient = code(viewers.look(disk("l5"), () => Promise.resolve()))
   await vi.advanceTimersByTimeAsync(29_000)
   looks[2]?.end()
   expect(await patient).toBe("success")
   expect(closed).toEqual(["l3"])
 
   const another = hold("l5")
-  const late = code(viewers.look(ref("l6"), () => Promise.resolve()))
+  const late = code(viewers.look(disk("l6"), () => Promise.resolve()))
   await vi.advanceTimersByTimeAsync(30_000)
   expect(await late).toBe("unavailable")
   for (const look of [...looks, another]) look.end()
@@ -120,7 +121,7 @@ test("never has more than it may, however many ask", async () => {
   const names = Array.from({ length: 40 }, (_, at) => `l${at % 9}`)
   await Promise.all(
     names.map((layer) =>
-      viewers.look(ref(layer), async () => {
+      viewers.look(disk(layer), async () => {
         most = Math.max(most, opened.length - closed.length)
         await Promise.resolve()
       }),
@@ -134,7 +135,7 @@ test("replaces a viewer that breaks, once", async () => {
   let looks = 0
   const breaks = (times: number) =>
     code(
-      viewers.look(ref("l1"), () =>
+      viewers.look(disk("l1"), () =>
         ++looks <= times ? Promise.reject(new Error("the machine is gone")) : Promise.resolve(),
       ),
     )
@@ -147,18 +148,18 @@ test("replaces a viewer that breaks, once", async () => {
 
 test("opens another viewer after one could not be opened or its machine ended", async () => {
   opening = Promise.reject(new Error("no memory"))
-  expect(await code(viewers.look(ref("l1"), () => Promise.resolve()))).toBe("unavailable")
+  expect(await code(viewers.look(disk("l1"), () => Promise.resolve()))).toBe("unavailable")
   opening = Promise.resolve()
-  expect(await code(viewers.look(ref("l1"), () => Promise.resolve()))).toBe("success")
+  expect(await code(viewers.look(disk("l1"), () => Promise.resolve()))).toBe("success")
   await opened[0]?.close()
-  expect(await code(viewers.look(ref("l1"), () => Promise.resolve()))).toBe("success")
+  expect(await code(viewers.look(disk("l1"), () => Promise.resolve()))).toBe("success")
   expect(opened).toHaveLength(2)
 })
 
 test("keeps a viewer that answers, be the answer an error", async () => {
   const error = new AgentError("not_found", "there is none")
-  await expect(viewers.look(ref("l1"), () => Promise.reject(error))).rejects.toBe(error)
-  await viewers.look(ref("l1"), () => Promise.resolve())
+  await expect(viewers.look(disk("l1"), () => Promise.reject(error))).rejects.toBe(error)
+  await viewers.look(disk("l1"), () => Promise.resolve())
   expect(opened).toHaveLength(1)
 })
 
@@ -172,15 +173,15 @@ test("gives up a look that takes a minute, and its viewer", async () => {
 test("closes all of them at its end, also one that is just being opened", async () => {
   let open!: () => void
   const untilItsEnd = (viewer: Viewer) => viewer.closed.then(() => Promise.reject(new Error("it is gone")))
-  await viewers.look(ref("unused"), () => Promise.resolve())
-  const results = [code(viewers.look(ref("used"), untilItsEnd))]
+  await viewers.look(disk("unused"), () => Promise.resolve())
+  const results = [code(viewers.look(disk("used"), untilItsEnd))]
   await vi.advanceTimersByTimeAsync(0)
   opening = new Promise((resolve) => {
     open = resolve
   })
-  results.push(code(viewers.look(ref("opening"), untilItsEnd)))
+  results.push(code(viewers.look(disk("opening"), untilItsEnd)))
   const end = viewers.close()
-  results.push(code(viewers.look(ref("late"), untilItsEnd)))
+  results.push(code(viewers.look(disk("late"), untilItsEnd)))
   open()
   await end
   expect(closed.toSorted()).toEqual(["opening", "unused", "used"])

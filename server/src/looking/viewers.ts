@@ -1,14 +1,8 @@
 import { AgentError, DeadlineError, within, type Viewer } from "@opensandbox/vm"
 import type { Logger } from "pino"
 import { Failure } from "../failure.js"
+import type { SealedDisk } from "../layers/layer-files.js"
 import { asFailure } from "../sandboxes/storage-failure.js"
-
-/** A disk as it was when a layer was sealed. */
-export interface LayerRef {
-  /** null is the image's blank disk. */
-  readonly layer: string | null
-  readonly imageKey: string
-}
 
 /** How many viewers there may be: each takes a machine's memory. */
 const capacity = 4
@@ -25,7 +19,7 @@ const maxAttempts = 2
 
 /** A viewer from its opening to its end. */
 interface Place {
-  readonly ref: LayerRef
+  readonly disk: SealedDisk
   readonly viewer: Promise<Viewer>
   looks: number
   idle: NodeJS.Timeout | undefined
@@ -35,7 +29,7 @@ interface Place {
 
 /** The viewers of a server. All who look at the same layer share one. */
 export class Viewers {
-  readonly #open: (ref: LayerRef) => Promise<Viewer>
+  readonly #open: (disk: SealedDisk) => Promise<Viewer>
   readonly #log: Logger
   /** The least recently used one first; those that are ending are among them. */
   readonly #places = new Set<Place>()
@@ -44,7 +38,7 @@ export class Viewers {
   #closing = false
 
   /** @param open Opens a viewer. Nothing may be left of one that is closed or could not be opened. */
-  constructor(open: (ref: LayerRef) => Promise<Viewer>, log: Logger) {
+  constructor(open: (disk: SealedDisk) => Promise<Viewer>, log: Logger) {
     this.#open = open
     this.#log = log
   }
@@ -55,9 +49,9 @@ export class Viewers {
    *
    * @throws the Failure or AgentError of `look`; Failure `unavailable`, `timeout`, `disk_full`.
    */
-  async look<T>(ref: LayerRef, look: (viewer: Viewer) => Promise<T>): Promise<T> {
+  async look<T>(disk: SealedDisk, look: (viewer: Viewer) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const place = await this.#take(ref)
+      const place = await this.#take(disk)
       try {
         const viewer = await place.viewer
         return await within(lookMilliseconds, "a look into a snapshot", look(viewer))
@@ -65,7 +59,7 @@ export class Viewers {
         if (error instanceof AgentError || error instanceof Failure) throw error
         void this.#end(place)
         if (this.#closing) throw shuttingDown()
-        this.#log.warn({ ...ref, attempt, err: error }, "a viewer broke")
+        this.#log.warn({ layer: disk.layer, attempt, err: error }, "a viewer broke")
         if (error instanceof DeadlineError)
           throw new Failure("timeout", "Looking into the snapshot took too long.")
         if (attempt === maxAttempts) throw asFailure(error)
@@ -82,11 +76,11 @@ export class Viewers {
     await Promise.all([...this.#places].map((place) => this.#end(place)))
   }
 
-  async #take(ref: LayerRef): Promise<Place> {
+  async #take(disk: SealedDisk): Promise<Place> {
     const deadline = performance.now() + waitMilliseconds
     for (;;) {
       if (this.#closing) throw shuttingDown()
-      const place = this.#find(ref) ?? this.#add(ref)
+      const place = this.#find(disk) ?? this.#add(disk)
       if (place !== undefined) {
         clearTimeout(place.idle)
         place.looks += 1
@@ -96,22 +90,22 @@ export class Viewers {
     }
   }
 
-  #find({ layer, imageKey }: LayerRef): Place | undefined {
+  #find({ layer, imageKey }: SealedDisk): Place | undefined {
     return [...this.#places].find(
-      ({ ref, end }) => end === undefined && ref.layer === layer && ref.imageKey === imageKey,
+      ({ disk, end }) => end === undefined && disk.layer === layer && disk.imageKey === imageKey,
     )
   }
 
   /** Undefined while there is no room; then the least recently used viewer goes, if there is one that nobody uses. */
-  #add(ref: LayerRef): Place | undefined {
+  #add(disk: SealedDisk): Place | undefined {
     if (this.#places.size >= capacity) {
       const places = [...this.#places]
       const unused = places.find(({ looks }) => looks === 0)
       if (unused !== undefined && places.every(({ end }) => end === undefined)) void this.#end(unused)
       return undefined
     }
-    const viewer = this.#open(ref)
-    const place: Place = { ref, viewer, looks: 0, idle: undefined, end: undefined }
+    const viewer = this.#open(disk)
+    const place: Place = { disk, viewer, looks: 0, idle: undefined, end: undefined }
     this.#places.add(place)
     const end = () => this.#end(place)
     viewer.then(({ closed }) => closed.then(end), end)
@@ -136,7 +130,7 @@ export class Viewers {
     clearTimeout(place.idle)
     const viewer = await place.viewer.catch(() => undefined)
     await viewer?.close().catch((error: unknown) => {
-      this.#log.error({ ...place.ref, err: error }, "a viewer could not be closed")
+      this.#log.error({ layer: place.disk.layer, err: error }, "a viewer could not be closed")
     })
     this.#places.delete(place)
     this.#wake()

@@ -1,6 +1,6 @@
 import type { ExecResult, Machine } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
-import { pinChain, removeLayerFiles } from "../layers/layer-files.js"
+import { pinChain, removeLayerFiles, type SealedDisk } from "../layers/layer-files.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { exitCodeOf } from "./command.js"
 import { HistoryLimits } from "./history-limits.js"
@@ -12,6 +12,12 @@ import type { Turns } from "./turns.js"
 
 /** How a snapshot came to be; the beginning of its name. */
 type SnapshotKind = "cmd" | "snap" | "fork"
+
+/** The disk of a snapshot, or of the present. */
+interface SnapshotDisk extends SealedDisk {
+  /** The snapshot's name; null for the present. */
+  readonly snapshot: string | null
+}
 
 /** A sandbox's snapshots: taking and deleting them, going back to them, and beginning other sandboxes from them. */
 export class History {
@@ -153,28 +159,27 @@ export class History {
   }
 
   /**
-   * Calls `look` with the layers of some snapshots; until it is done their files stay.
+   * Calls `look` with the disk of a snapshot; until it is done the layers' files stay.
    *
-   * @param names One that is undefined stands for the present.
-   * @throws Failure `not_found`, and what `look` throws.
+   * @param name The snapshot's name or label; undefined for the present.
+   * @throws Failure `not_found`, `unavailable`, `disk_full`, and what `look` throws.
    */
-  async lookAt<T>(
-    names: readonly (string | undefined)[],
-    look: (...layers: (string | null)[]) => Promise<T>,
-  ): Promise<T> {
-    const pins = await this.#turns.take(async () => {
-      const tops: (string | null)[] = []
-      for (const name of names) {
-        tops.push(
-          name === undefined ? (await this.#keeper.present()).layer : (await this.#find(name)).layer_id,
-        )
-      }
-      return Promise.all(tops.map(async (top) => ({ top, ...(await pinChain(this.#means, top)) })))
-    })
+  async lookAt<T>(name: string | undefined, look: (disk: SnapshotDisk) => Promise<T>): Promise<T> {
+    const { disk, release } = await this.#turns.take(() => this.#pin(name))
     try {
-      return await look(...pins.map(({ top }) => top))
+      return await look(disk)
     } finally {
-      for (const { release } of pins) await release()
+      await release()
+    }
+  }
+
+  async #pin(name: string | undefined): Promise<{ disk: SnapshotDisk; release: () => Promise<void> }> {
+    const snapshot = name === undefined ? null : await this.#find(name)
+    const layer = snapshot === null ? (await this.#keeper.present()).layer : snapshot.layer_id
+    const { chain, release } = await pinChain(this.#means, layer)
+    return {
+      disk: { snapshot: snapshot?.name ?? null, imageKey: this.#sandbox.image_key, layer, chain },
+      release,
     }
   }
 
