@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { statfs } from "node:fs/promises"
 import type { GuestIdentity } from "@opensandbox/vm"
+import type { Scratch } from "../archive/scratch.js"
 import type { Retention } from "../config.js"
 import type { Compactor } from "../layers/compactor.js"
 import type { LayerHealth } from "../layers/layer-health.js"
@@ -16,6 +17,7 @@ export interface SandboxMeans extends LayerMeans {
   readonly compactor: Compactor
   readonly dataDirectory: string
   readonly reserve: DiskReserve
+  readonly scratch: Scratch
   /** Bytes of each output stream of a command that are kept. */
   readonly maxOutputBytes: number
   /** The limits of sandboxes that have none of their own. */

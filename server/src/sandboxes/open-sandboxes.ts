@@ -1,6 +1,7 @@
 import { join } from "node:path"
 import { ImageShelf, MachineRoom, type Accelerator } from "@opensandbox/vm"
 import type { Logger } from "pino"
+import { Scratch } from "../archive/scratch.js"
 import type { ServerConfig } from "../config.js"
 import { Compactor } from "../layers/compactor.js"
 import { LayerHealth } from "../layers/layer-health.js"
@@ -55,6 +56,7 @@ export async function openSandboxes(parts: {
     compactor: new Compactor(layerMeans, health),
     dataDirectory,
     reserve,
+    scratch: await Scratch.open(join(dataDirectory, "scratch")),
     maxOutputBytes,
     retention,
     unclean: marker.unclean,

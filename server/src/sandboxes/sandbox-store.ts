@@ -64,6 +64,12 @@ export class SandboxStore {
     return this.#database.selectFrom("sandboxes").selectAll().orderBy("id").execute()
   }
 
+  /** The images that sandboxes rest on. */
+  async imageKeys(): Promise<Set<string>> {
+    const rows = await this.#database.selectFrom("sandboxes").select("image_key").distinct().execute()
+    return new Set(rows.map((row) => row.image_key))
+  }
+
   /**
    * Records a sandbox whose head is ready, with its first snapshot: the image's blank disk, or what was taken in.
    *

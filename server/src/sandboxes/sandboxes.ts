@@ -2,12 +2,14 @@ import type { Image } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
+import { exportSandbox, importSandbox } from "./moving.js"
 import { makeSandbox, unborn } from "./new-sandbox.js"
 import { recover } from "./recovery.js"
 import { Registry, type PortOpener } from "./registry.js"
 import { Sandbox } from "./sandbox.js"
 import type {
   Diff,
+  ExportRequest,
   ForkRequest,
   RestoreRequest,
   RetentionRequest,
@@ -73,6 +75,7 @@ export class Sandboxes implements SandboxService {
       await Promise.allSettled(recovered.map((sandbox) => sandbox.close()))
       throw error
     }
+    await means.images.removeUnused(() => means.store.imageKeys())
     await means.compactor.resume()
     return sandboxes
   }
@@ -108,6 +111,7 @@ export class Sandboxes implements SandboxService {
   async destroy(owner: number, name: string): Promise<void> {
     const sandbox = this.#registry.find(owner, name)
     await this.#makingRoom(() => this.#registry.destroy(sandbox))
+    await this.#means.images.removeUnused(() => this.#means.store.imageKeys())
   }
 
   async run(owner: number, name: string, request: RunRequest): Promise<RunOutcome> {
@@ -186,12 +190,16 @@ export class Sandboxes implements SandboxService {
     return Promise.reject(notYet())
   }
 
-  export(): Promise<ReadableStream<Uint8Array>> {
-    return Promise.reject(notYet())
+  export(owner: number, name: string, request: ExportRequest): Promise<ReadableStream<Uint8Array>> {
+    return exportSandbox(this.#registry.find(owner, name), request, this.#means)
   }
 
-  import(): Promise<VMInfo> {
-    return Promise.reject(notYet())
+  async import(owner: number, name: string, archive: ReadableStream<Uint8Array>): Promise<VMInfo> {
+    await this.#registry.add([name], async () => {
+      const row = await importSandbox(owner, name, archive, this.#image.diskBytes, this.#means)
+      return { sandboxes: [await this.#open(row)], result: undefined }
+    })
+    return this.#registry.describe(owner, name)
   }
 
   async openSession(

@@ -79,7 +79,7 @@ export class ArchiveWorld {
       layer,
     ])
     await execute("qemu-io", ["-c", `write -s ${this.path(`${name}.noise`)} 2M 1M`, layer])
-    await writePortableDisk(layer, this.image, disk, new AbortController().signal)
+    await writePortableDisk(layer, this.image, disk)
     return disk
   }
 

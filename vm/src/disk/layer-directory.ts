@@ -7,7 +7,7 @@ import type { Image } from "../image.js"
 import { emptyQcow2 } from "./empty-qcow2.js"
 import { layerFacts, fingerprint, type Fingerprint, type LayerFacts } from "./fingerprint.js"
 import { isLayerId, type LayerId } from "./layer.js"
-import { nameBacking, rebase } from "./rebase.js"
+import { rebase } from "./rebase.js"
 
 /**
  * 16 KiB: one small change costs about 150 KB on disk with it, 600 to 900 KB with QEMU's default of 64 KiB,
@@ -107,11 +107,10 @@ export class LayerDirectory {
     }
   }
 
-  /** Takes in, as a layer on the image's blank disk, a file that holds what it changes. It must be open nowhere. */
-  async takeIn(source: string, layer: LayerId, image: Image): Promise<void> {
-    await nameBacking(source, this.nameFor(null, image))
-    await syncFile(source)
-    await rename(source, this.path(layer))
+  /** Takes in a file that names the image's blank disk as `nameFor` does. It must be open nowhere, and on the same disk. */
+  async takeIn(file: string, layer: LayerId): Promise<void> {
+    await syncFile(file)
+    await rename(file, this.path(layer))
     await this.#sync()
   }
 

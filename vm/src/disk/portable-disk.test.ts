@@ -40,7 +40,7 @@ test("gathers what all layers of a chain changed, zeros included", async () => {
     await execa("qemu-io", ["-c", writes[depth] ?? "", layers.path(layer)])
   }
   const disk = join(directory, "disk.qcow2")
-  await writePortableDisk(layers.path(chain[2] ?? ""), image, disk, new AbortController().signal)
+  await writePortableDisk(layers.path(chain[2] ?? ""), image, disk)
   const plain = join(directory, "plain.raw")
   await execa("qemu-img", ["convert", "-O", "raw", layers.path(chain[2] ?? ""), plain])
 
@@ -59,7 +59,7 @@ test("gathers what all layers of a chain changed, zeros included", async () => {
 
 test("makes an empty disk of no layers", async () => {
   const disk = join(directory, "disk.qcow2")
-  await writePortableDisk(image.blankDisk, image, disk, new AbortController().signal)
+  await writePortableDisk(image.blankDisk, image, disk)
   const { stdout } = await execa("qemu-img", ["map", "--output=json", disk], { reject: false })
   expect(stdout).toBe("")
   await unpack(disk)

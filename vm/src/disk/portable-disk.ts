@@ -16,17 +16,12 @@ const createMilliseconds = 30_000
  * @param top The file of the chain's newest layer; the blank disk itself for a chain of none.
  * @param target The file to make; what is there after a failure is for the caller to remove.
  */
-export async function writePortableDisk(
-  top: string,
-  image: Image,
-  target: string,
-  cancelled: AbortSignal,
-): Promise<void> {
+export async function writePortableDisk(top: string, image: Image, target: string): Promise<void> {
   const options = ["-o", `cluster_size=${2 ** clusterBits}`]
   // Paths in full, since they are taken as relative to the new file otherwise.
   const create = ["create", "-q", "-f", "qcow2", ...options, "-b", resolve(top), "-F", "qcow2", target]
   await execa("qemu-img", create, { timeout: createMilliseconds, stdin: "ignore" })
   // (`qemu-img convert -B` would miss all but the topmost layer.)
-  await rebase(target, resolve(image.blankDisk), cancelled)
+  await rebase(target, resolve(image.blankDisk))
   await nameBacking(target, portableBacking)
 }

@@ -13,7 +13,7 @@ const renameMilliseconds = 30_000
  * @param base As the file shall name it.
  * @throws Error when it did not get to its end; the file is of no use then.
  */
-export async function rebase(file: string, base: string, cancelled: AbortSignal): Promise<void> {
+export async function rebase(file: string, base: string, cancelled?: AbortSignal): Promise<void> {
   // The zeros that a guest's discard leaves take no room in the copy.
   const target = `driver=qcow2,discard=unmap,detect-zeroes=unmap,file.filename=${file.replaceAll(",", ",,")}`
   const args = [
@@ -30,7 +30,8 @@ export async function rebase(file: string, base: string, cancelled: AbortSignal)
     "--image-opts",
     target,
   ]
-  await execa("nice", args, { stdin: "ignore", timeout: copyMilliseconds, cancelSignal: cancelled })
+  const end = cancelled === undefined ? {} : { cancelSignal: cancelled }
+  await execa("nice", args, { stdin: "ignore", timeout: copyMilliseconds, ...end })
 }
 
 /** Changes the name of what a qcow2 file rests on, and nothing else. */
