@@ -36,6 +36,13 @@ export async function describeHost(client: Client): Promise<Host> {
   }
 }
 
+/** The facts for people, one a line. */
+export function hostLines(host: Host): string {
+  return Object.entries(host)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("\n")
+}
+
 async function acceleratorOf(client: Client): Promise<string> {
   const { sandbox } = expectSuccess(await client.create("host"))
   const { vm } = expectSuccess(await sandbox.info())

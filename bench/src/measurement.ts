@@ -2,8 +2,8 @@
 export interface Measurement {
   /** What was measured, in the words of the table. */
   readonly what: string
-  /** `MB` and `KB` are powers of ten. */
-  readonly unit: "ms" | "MB" | "KB"
+  /** `MB` and `KB` are powers of ten; `x` stands for a ratio. */
+  readonly unit: "ms" | "MB" | "KB" | "x"
   readonly values: readonly number[]
   /** The most that the median may be, in the same unit; left out where none was set. */
   readonly target?: number
@@ -17,18 +17,26 @@ export interface Summary {
   readonly max: number
 }
 
-/** Percentiles by nearest rank: each is a value that really was measured. */
+/** @throws Error when there are no values. */
 export function summarize(values: readonly number[]): Summary {
+  const at = (percent: number) => percentile(values, percent)
+  return { min: at(0), p50: at(50), p90: at(90), max: at(100) }
+}
+
+/** By nearest rank: a value that really was measured. @throws Error when there are none. */
+export function percentile(values: readonly number[], percent: number): number {
   const sorted = values.toSorted((a, b) => a - b)
-  const percentile = (percent: number) => {
-    const value = sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]
-    if (value === undefined) throw new Error("nothing was measured")
-    return value
-  }
-  return { min: percentile(0), p50: percentile(50), p90: percentile(90), max: percentile(100) }
+  const value = sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]
+  if (value === undefined) throw new Error("nothing was measured")
+  return value
+}
+
+/** @throws Error when there are no values. */
+export function median(values: readonly number[]): number {
+  return percentile(values, 50)
 }
 
 /** Whether the median keeps to the target; undefined where there is none. */
 export function holds({ values, target }: Measurement): boolean | undefined {
-  return target === undefined ? undefined : summarize(values).p50 <= target
+  return target === undefined ? undefined : median(values) <= target
 }

@@ -1,21 +1,15 @@
-import { mkdir, writeFile } from "node:fs/promises"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import type { Host } from "./host.js"
+import { markdownTable, rounded } from "./markdown-table.js"
 import { holds, summarize, type Measurement } from "./measurement.js"
+import { writeResult } from "./result-file.js"
 
-const results = fileURLToPath(new URL("../results/", import.meta.url))
-
-/** Writes the result into `bench/results/`. @returns the file's path. */
-export async function writeResult(
+/** Writes the measurements with all their values into `bench/results/`. @returns the file's path. */
+export function writeMeasurements(
   date: Date,
   host: Host,
   measurements: readonly Measurement[],
 ): Promise<string> {
-  await mkdir(results, { recursive: true })
-  const file = join(results, `${date.toISOString().replaceAll(":", "-")}.json`)
-  const result = {
-    date: date.toISOString(),
+  return writeResult("", date, {
     host,
     measurements: measurements.map(({ values, ...measurement }) => ({
       ...measurement,
@@ -23,20 +17,15 @@ export async function writeResult(
       ...summarize(values),
       values,
     })),
-  }
-  await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`)
-  return file
+  })
 }
 
 /** The measurements for people, as a table in Markdown. */
 export function table(measurements: readonly Measurement[]): string {
-  const header = ["what", "n", "min", "p50", "p90", "max", "target (p50)", "holds"]
-  const rows = [header, ...measurements.map(row)]
-  const widths = header.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)))
-  const line = (cells: string[]) =>
-    `| ${cells.map((cell, column) => pad(cell, column, widths[column] ?? 0)).join(" | ")} |`
-  const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`))
-  return [line(header), line(rule), ...rows.slice(1).map(line)].join("\n")
+  return markdownTable(
+    ["what", "n", "min", "p50", "p90", "max", "target (p50)", "holds"],
+    measurements.map(row),
+  )
 }
 
 function row(measurement: Measurement): string[] {
@@ -46,13 +35,4 @@ function row(measurement: Measurement): string[] {
   const kept = holds(measurement)
   const verdict = kept === undefined ? "" : kept ? "yes" : "NO"
   return [what, String(values.length), ...amounts, target === undefined ? "" : `${target} ${unit}`, verdict]
-}
-
-function pad(cell: string, column: number, width: number): string {
-  return column === 0 ? cell.padEnd(width) : cell.padStart(width)
-}
-
-/** Three digits say as much as these measurements can. */
-function rounded(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2)
 }

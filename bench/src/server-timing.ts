@@ -1,5 +1,5 @@
 /** What an answer says about where its time went: milliseconds by name. */
-export type ServerTimings = ReadonlyMap<string, number>
+type ServerTimings = ReadonlyMap<string, number>
 
 /**
  * Runs a call of the SDK and brings along the `Server-Timing` header of its last answer, which the SDK does not give
@@ -18,6 +18,13 @@ export async function withServerTimings<T>(call: () => Promise<T>): Promise<[T, 
   } finally {
     globalThis.fetch = fetch
   }
+}
+
+/** @throws Error when the answer does not say how long that took. */
+export function millisecondsOf(timings: ServerTimings, name: string): number {
+  const value = timings.get(name)
+  if (value === undefined) throw new Error(`the server's answer does not say how long "${name}" took`)
+  return value
 }
 
 function parseServerTiming(header: string): ServerTimings {

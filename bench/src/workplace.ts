@@ -8,29 +8,43 @@ import { ServerProcess, type ServerOptions } from "./server-process.js"
 export class Workplace {
   /** Every server here accepts it. */
   readonly apiKey = `ws_${randomBytes(24).toString("hex")}`
-  readonly #directories: string[] = []
-  readonly #servers = new Set<Promise<ServerProcess>>()
+  readonly #closings: (() => Promise<void>)[] = []
+
+  /** Gives `work` a workplace that is closed when it is over, by itself or by a signal, which ends the process. */
+  static async during(work: (workplace: Workplace) => Promise<void>): Promise<void> {
+    const workplace = new Workplace()
+    const interrupted = () => void workplace.#close().finally(() => process.exit(1))
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupted)
+    try {
+      await work(workplace)
+    } finally {
+      await workplace.#close()
+    }
+  }
+
+  /** Has `close` called at the end, before that of everything that was there earlier. It may find its work done. */
+  onClose(close: () => Promise<void>): void {
+    this.#closings.unshift(close)
+  }
 
   /** A new, empty directory. */
   async directory(): Promise<string> {
     const directory = await mkdtemp(join(tmpdir(), "opensandbox-bench-"))
-    this.#directories.push(directory)
+    this.onClose(() => rm(directory, { recursive: true, force: true }))
     return directory
   }
 
   /** Starts a server; fulfilled when it is ready. */
   startServer(options: Omit<ServerOptions, "apiKey">): Promise<ServerProcess> {
     const server = ServerProcess.start({ ...options, apiKey: this.apiKey })
-    this.#servers.add(server)
+    // One that did not start has ended already.
+    this.onClose(() => server.then((started) => started.stop()).catch(() => undefined))
     return server
   }
 
-  /** Ends all servers, then removes all directories. */
-  async close(): Promise<void> {
-    for (const server of this.#servers) {
-      // One that did not start has ended already.
-      await server.then((started) => started.stop()).catch(() => undefined)
-    }
-    for (const directory of this.#directories) await rm(directory, { recursive: true, force: true })
+  async #close(): Promise<void> {
+    const failures: unknown[] = []
+    for (const close of this.#closings) await close().catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw new AggregateError(failures, "not everything could be removed")
   }
 }

@@ -3,7 +3,7 @@ import type { Benchmark } from "../benchmark.js"
 import { expectSuccess } from "../expect-success.js"
 import type { Measurement } from "../measurement.js"
 import { repeat } from "../repetition.js"
-import { type ServerTimings, withServerTimings } from "../server-timing.js"
+import { millisecondsOf, withServerTimings } from "../server-timing.js"
 
 interface Run {
   /** From the SDK's call to its answer, in milliseconds. */
@@ -41,19 +41,13 @@ async function runs(client: Client, command: (repetition: number) => string): Pr
     expectSuccess(result)
     return {
       total,
-      guest: milliseconds(timings, "guest"),
-      sync: milliseconds(timings, "sync"),
-      snapshot: milliseconds(timings, "snapshot"),
+      guest: millisecondsOf(timings, "guest"),
+      sync: millisecondsOf(timings, "sync"),
+      snapshot: millisecondsOf(timings, "snapshot"),
     }
   })
   expectSuccess(await sandbox.destroy())
   return outcomes
-}
-
-function milliseconds(timings: ServerTimings, name: string): number {
-  const value = timings.get(name)
-  if (value === undefined) throw new Error(`the server's answer does not say how long "${name}" took`)
-  return value
 }
 
 function measurements(
