@@ -11,3 +11,4 @@ export {
   type RouteParams,
   type RouteQuery,
 } from "./routes.js"
+export { snapshotLabel } from "./schemas/snapshot.js"

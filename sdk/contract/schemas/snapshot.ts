@@ -11,11 +11,14 @@ const serverMade = /^(initial|(cmd|snap|fork|file|import)_[0-9]+)$/
 
 export const snapshotParams = z.object({ name: sandboxName, snapshot: snapshotReference("snapshot") })
 
+/** A name that a user may give to a snapshot. */
+export const snapshotLabel = z
+  .string({ error: labelRule })
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: labelRule })
+  .refine((label) => !serverMade.test(label), { error: labelRule })
+
 export const snapshotRequest = requestBody({
-  label: z
-    .string({ error: labelRule })
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: labelRule })
-    .refine((label) => !serverMade.test(label), { error: labelRule })
+  label: snapshotLabel
     .optional()
     .describe(
       "A name of one's own for the snapshot, unique in its sandbox and good wherever its name is: 1 to 64 letters, " +

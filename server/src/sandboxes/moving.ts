@@ -1,5 +1,6 @@
 import { join } from "node:path"
 import { newLayerId, writePortableDisk } from "@opensandbox/vm"
+import { snapshotLabel } from "opensandbox/contract"
 import { exportArchive } from "../archive/export-archive.js"
 import { importArchive, type ImportedSandbox } from "../archive/import-archive.js"
 import type { ExportedSandbox } from "../archive/manifest.js"
@@ -21,15 +22,15 @@ export async function exportSandbox(
   { snapshot: name, image: includeImage }: ExportRequest,
   means: SandboxMeans,
 ): Promise<ReadableStream<Uint8Array>> {
-  const { store, layers, health, room, images, scratch, dataDirectory, log } = means
+  const { store, health, room, images, scratch, dataDirectory, log } = means
   const image = await images.get(row.image_key)
   const snapshot = name === undefined ? undefined : await store.snapshot(row.id, name)
   const directory = await scratch.make()
   try {
     const disk = join(directory.path, "disk.qcow2")
-    await history.lookAt([name], async (layer = null) => {
+    await history.lookAt(name, async ({ layer, chain }) => {
       await requireSpace(dataDirectory, await store.sealedBytes(row.id))
-      await health.requireSound(await layers.chain(layer))
+      await health.requireSound(chain)
       await writePortableDisk(layer === null ? image.blankDisk : room.disk.path(layer), image, disk)
     })
     const described = { sandbox: describeSandbox(row), snapshot: describeSnapshot(snapshot) }
@@ -99,13 +100,15 @@ async function settle(
 
 /** The snapshot that an imported sandbox begins with: what it was, under a name of this server. */
 function snapshotOf(exported: ExportedSandbox["snapshot"], createdAt: number): NewSnapshot {
+  const label = snapshotLabel.safeParse(exported.label)
   return {
     name: `import_${createdAt}`,
     command: exported.command,
     exitCode: exported.exit_code,
     durationMs: exported.duration_ms === null ? null : Math.round(exported.duration_ms),
     createdAt,
-    ...(exported.label !== null && { label: exported.label }),
+    // An archive may come from elsewhere, and say what no caller here could.
+    ...(label.success && { label: label.data }),
   }
 }
 
