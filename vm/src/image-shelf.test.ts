@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { execa } from "execa"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { ForeignFileError } from "./foreign/foreign-file-error.js"
+import { prepareForeignImage } from "./foreign/foreign-image.js"
 import { contentFiles, contentOf, type ImageContent } from "./image-content.js"
 import { ImageShelf } from "./image-shelf.js"
 
@@ -41,7 +42,8 @@ async function contentIn(home: string): Promise<ImageContent> {
 
 async function adopt(initramfs: string) {
   const home = await makeFiles(`foreign-${initramfs}`, initramfs)
-  return shelf.adopt(home, await contentIn(home), diskBytes)
+  await prepareForeignImage(home, await contentIn(home), diskBytes)
+  return shelf.adopt(home)
 }
 
 test("says what an image's files hold", async () => {
@@ -66,18 +68,17 @@ test("adopts the same image once", async () => {
   expect(await adopt("same")).toEqual(first)
 })
 
-test("adopts no image whose kernel is something else", async () => {
+test("makes no image of one whose kernel is something else", async () => {
   const home = await makeFiles("bad", "init")
   await writeFile(join(home, "vmlinuz"), "\x7fELF")
-  await expect(shelf.adopt(home, await contentIn(home), diskBytes)).rejects.toThrow(ForeignFileError)
-  expect(await readdir(join(directory, "shelf"))).toEqual(["0123"])
+  await expect(prepareForeignImage(home, await contentIn(home), diskBytes)).rejects.toThrow(ForeignFileError)
 })
 
-test("adopts no image whose blank disk rests on a file of the host", async () => {
+test("makes no image of one whose blank disk rests on a file of the host", async () => {
   const home = await makeFiles("bad", "init")
   const blank = join(home, "blank.qcow2")
   await execa("qemu-img", ["rebase", "-u", "-b", "/etc/passwd", "-F", "raw", blank])
-  await expect(shelf.adopt(home, await contentIn(home), diskBytes)).rejects.toThrow(ForeignFileError)
+  await expect(prepareForeignImage(home, await contentIn(home), diskBytes)).rejects.toThrow(ForeignFileError)
 })
 
 test("removes images from elsewhere that nothing rests on, and no others", async () => {

@@ -1,8 +1,8 @@
 import { constants, renameSync } from "node:fs"
 import { copyFile, link, mkdir, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { foreignImageKey, isForeignImageKey, prepareForeignImage } from "./foreign/foreign-image.js"
-import { contentFiles, contentOf, digestOf, type ImageContent } from "./image-content.js"
+import { isForeignImageKey } from "./foreign/foreign-image.js"
+import { contentFiles, contentOf, type ImageContent } from "./image-content.js"
 import { openImage, type Image, type ImageFile } from "./image.js"
 
 /** Ends the name of an image's directory that is no longer on the shelf, only not quite gone. */
@@ -54,9 +54,9 @@ export class ImageShelf {
     return names.includes(key) ? this.get(key) : undefined
   }
 
-  /** Where a file of an image is. */
-  path(image: Image, file: ImageFile): string {
-    return join(this.#directory, image.key, file)
+  /** Where a file of an image is, or will be once the image is here. */
+  path(key: string, file: ImageFile): string {
+    return join(this.#directory, key, file)
   }
 
   /** What an image's files hold. They never change, so they are read once, which takes some seconds. */
@@ -71,16 +71,13 @@ export class ImageShelf {
   }
 
   /**
-   * Puts an image that came from elsewhere on the shelf, under a key of its own. Does nothing when it is there.
+   * Puts an image that came from elsewhere on the shelf, unless it is there.
    *
-   * @param source A directory on the shelf's file system that holds the image's files and is given away.
-   * @param content What the files hold, verified.
-   * @throws ForeignFileError when a file is not what it should be.
+   * @param source The directory of what `prepareForeignImage` made, on the shelf's file system; it is given away.
    */
-  async adopt(source: string, content: ImageContent, diskBytes: number): Promise<Image> {
-    const key = foreignImageKey(digestOf(content, diskBytes))
+  async adopt(source: string): Promise<Image> {
+    const { key } = await openImage(source)
     const home = join(this.#directory, key)
-    await prepareForeignImage(source, key, diskBytes)
     try {
       await rename(source, home)
     } catch (error) {

@@ -68,9 +68,9 @@ async function plan(
   const files = [{ name: diskName, path: disk, ...(await contentOf(disk)) }]
   if (includeImage) {
     for (const name of contentFiles) {
-      files.push({ name: imageEntry(name), path: shelf.path(image, name), ...content[name] })
+      files.push({ name: imageEntry(name), path: shelf.path(image.key, name), ...content[name] })
     }
-    const description = shelf.path(image, imageFiles.description)
+    const description = shelf.path(image.key, imageFiles.description)
     const name = imageEntry(imageFiles.description)
     files.push({ name, path: description, ...(await contentOf(description)) })
   }

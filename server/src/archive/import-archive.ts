@@ -1,11 +1,13 @@
 import { mkdir, rm, stat } from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import {
   contentFiles,
   copyForeignDisk,
   digestOf,
   foreignImageKey,
+  imageFiles,
   portableBacking,
+  prepareForeignImage,
   type Image,
   type ImageShelf,
 } from "@opensandbox/vm"
@@ -55,10 +57,12 @@ export async function importArchive(
     undo.add(() => reader.close())
     const directory = await means.scratch.make()
     undo.add(() => directory.remove())
-    const image = await receive(reader, directory.path, means.shelf, undo)
+    const { image, isNew } = await receive(reader, directory.path, means.shelf, undo)
     await reader.close()
-    const disk = await takeInDisk(directory.path, image, means.nameOfBlankDisk(image))
-    return { manifest: reader.manifest, image, disk, dispose: () => undo.run() }
+    const disk = await takeInDisk(directory.path, image, means)
+    // Last, so that there is no image of an archive whose disk is refused.
+    const shelved = isNew ? await means.shelf.adopt(dirname(image.base)) : image
+    return { manifest: reader.manifest, image: shelved, disk, dispose: () => undo.run() }
   } catch (error) {
     means.log.warn({ err: error }, "an archive was not imported")
     await undo.run()
@@ -66,21 +70,27 @@ export async function importArchive(
   }
 }
 
-/** The disk as it came; nothing but the check of its header has seen it. */
+/** The disk as it came. */
 const receivedDisk = "received.qcow2"
 
-/** Reads the files. The image is put on the shelf unless it is there, and is held from then on. */
+interface Received {
+  /** Held on the shelf, or to be put there. */
+  readonly image: Image
+  readonly isNew: boolean
+}
+
+/** Reads the files; those of the image only where it is not on the shelf. */
 async function receive(
   reader: ArchiveReader,
   directory: string,
   shelf: ImageShelf,
   undo: Teardown,
-): Promise<Image> {
+): Promise<Received> {
   const places = new Map([[diskName, join(directory, receivedDisk)]])
   const known = await findImage(reader.manifest, shelf, undo)
   if (known !== undefined) {
     await reader.readFiles((name) => places.get(name))
-    return known
+    return { image: known, isNew: false }
   }
   const announced = announcedImage(reader.manifest)
   if (announced === undefined) {
@@ -91,7 +101,8 @@ async function receive(
   for (const name of contentFiles) places.set(imageEntry(name), join(imageDirectory, name))
   await reader.readFiles((name) => places.get(name))
   try {
-    return await shelf.adopt(imageDirectory, announced, reader.manifest.image.disk_bytes)
+    const image = await prepareForeignImage(imageDirectory, announced, reader.manifest.image.disk_bytes)
+    return { image, isNew: true }
   } catch (error) {
     throw asRefusal(error, "the image")
   }
@@ -113,20 +124,18 @@ async function findImage({ image }: Manifest, shelf: ImageShelf, undo: Teardown)
 }
 
 /** @returns the file of the verified disk; the one that came is gone. */
-async function takeInDisk(directory: string, image: Image, nameOfBlankDisk: string): Promise<string> {
-  const [received, disk] = [join(directory, receivedDisk), join(directory, diskName)]
-  await requireSpace(directory, (await stat(received)).size)
+async function takeInDisk(directory: string, image: Image, means: ImportMeans): Promise<string> {
+  const [path, target] = [join(directory, receivedDisk), join(directory, diskName)]
+  await requireSpace(directory, (await stat(path)).size)
+  // Where it is now, and where it will be once the image is on the shelf.
+  const [blankDisk, settled] = [image.blankDisk, means.shelf.path(image.key, imageFiles.blankDisk)]
+  const base = { path: blankDisk, name: means.nameOfBlankDisk({ ...image, blankDisk: settled }) }
   try {
-    await copyForeignDisk({
-      path: received,
-      diskBytes: image.diskBytes,
-      backing: portableBacking,
-      base: { path: image.blankDisk, name: nameOfBlankDisk },
-      target: disk,
-    })
+    const { diskBytes } = image
+    await copyForeignDisk({ path, diskBytes, backing: portableBacking, target, base })
   } catch (error) {
     throw asRefusal(error, diskName)
   }
-  await rm(received)
-  return disk
+  await rm(path)
+  return target
 }

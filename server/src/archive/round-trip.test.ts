@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
-import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises"
 import { promisify } from "node:util"
+import { writePortableDisk } from "@opensandbox/vm"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { ArchiveWorld, bytesOf, testDiskBytes } from "../testing/archive-world.js"
 import type { Manifest } from "./manifest.js"
@@ -37,11 +38,15 @@ test("what goes to a server with the same image rests on that image", async () =
   expect(await here.leftovers()).toEqual([])
 })
 
-test("names the image's blank disk in the imported disk as it is told to", async () => {
-  const imported = await here.import(await here.export(disk))
+test.each([
+  ["that was there", "here"],
+  ["that came along", "elsewhere"],
+])("the imported disk names the blank disk of an image %s as it will be found", async (_, where) => {
+  const receiver = where === "here" ? here : elsewhere
+  const imported = await receiver.import(await here.export(disk))
   const { stdout } = await execute("qemu-img", ["info", "--output=json", imported.disk])
   expect(JSON.parse(stdout)).toMatchObject({
-    "backing-filename": "../images/aa/blank.qcow2",
+    "backing-filename": `../images/${imported.image.key}/blank.qcow2`,
     "backing-filename-format": "qcow2",
   })
   await imported.dispose()
@@ -69,10 +74,11 @@ test("an image that is not there comes along, under a key of its own, once", asy
 test("what was imported can be exported and go back", async () => {
   const there = await elsewhere.import(await here.export(disk))
   // As a server would have it: a layer on its image, made portable.
-  const layer = elsewhere.path("layer.qcow2")
-  await execute("cp", [there.disk, layer])
-  await execute("qemu-img", ["rebase", "-u", "-b", "image/blank.qcow2", "-F", "qcow2", layer])
-  const back = await here.import(await elsewhere.export(layer, { image: there.image }))
+  const [layer, portable] = [elsewhere.path("layers/l0.qcow2"), elsewhere.path("portable.qcow2")]
+  await mkdir(elsewhere.path("layers"))
+  await rename(there.disk, layer)
+  await writePortableDisk(layer, there.image, portable)
+  const back = await here.import(await elsewhere.export(portable, { image: there.image }))
   expect(back.image.key).toMatch(/^x/)
   expect(await here.same(back, disk)).toBe(true)
   await Promise.all([there.dispose(), back.dispose()])

@@ -2,7 +2,7 @@ import { execFile, spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { promisify } from "node:util"
 import { ImageShelf, writePortableDisk, type Image } from "@opensandbox/vm"
 import { pino } from "pino"
@@ -63,9 +63,9 @@ export class ArchiveWorld {
     return readdir(this.path("scratch"))
   }
 
-  /** Makes a disk on the image's blank disk, with a megabyte of noise. */
-  async makeDisk(name: string): Promise<string> {
-    await writeFile(this.path(`${name}.noise`), randomBytes(mebibyte))
+  /** Makes a disk on the image's blank disk, with some noise on it (a megabyte, if not said otherwise). */
+  async makeDisk(name: string, noiseBytes = mebibyte): Promise<string> {
+    await writeFile(this.path(`${name}.noise`), randomBytes(noiseBytes))
     const [layer, disk] = [this.path(`${name}.layer`), this.path(name)]
     await execute("qemu-img", [
       "create",
@@ -78,7 +78,7 @@ export class ArchiveWorld {
       "qcow2",
       layer,
     ])
-    await execute("qemu-io", ["-c", `write -s ${this.path(`${name}.noise`)} 2M 1M`, layer])
+    await execute("qemu-io", ["-c", `write -s ${this.path(`${name}.noise`)} 2M ${noiseBytes}`, layer])
     await writePortableDisk(layer, this.image, disk)
     return disk
   }
@@ -114,7 +114,7 @@ export class ArchiveWorld {
       shelf: this.shelf,
       scratch: this.scratch,
       maxDiskBytes: testDiskBytes,
-      nameOfBlankDisk: (image) => `../images/${image.key}/blank.qcow2`,
+      nameOfBlankDisk: ({ blankDisk }) => relative(this.path("layers"), blankDisk),
       log,
       ...means,
     })

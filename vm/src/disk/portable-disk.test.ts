@@ -51,7 +51,7 @@ test("gathers what all layers of a chain changed, zeros included", async () => {
     path: disk,
     diskBytes: image.diskBytes,
     backing: portableBacking,
-    base: { path: blankDisk, name: "image/blank.qcow2" },
+    base: { path: blankDisk, name: portableBacking },
     target: join(directory, "again.qcow2"),
   })
   await execa("qemu-img", ["compare", "-f", "qcow2", "-F", "raw", join(directory, "again.qcow2"), plain])

@@ -38,9 +38,8 @@ async function make(name: string, options: string[] = ["-b", backing, "-F", "qco
 }
 
 function copy(name: string, target = `${name}.copy`): Promise<void> {
-  const base = { path: inDirectory("blank"), name: "blank" }
-  const [path, copied] = [inDirectory(name), inDirectory(target)]
-  return copyForeignDisk({ path, diskBytes, backing, target: copied, base })
+  const base = { path: inDirectory("blank"), name: "../blank" }
+  return copyForeignDisk({ path: inDirectory(name), diskBytes, backing, target: inDirectory(target), base })
 }
 
 /** A copy of the honest file with a number of its header changed. */
@@ -71,9 +70,10 @@ test("copies the content and only that, on to the blank disk", async () => {
     file: { driver: "file", filename: inDirectory(name) },
   })
   const original = `json:${JSON.stringify(node("honest", node("blank", null)))}`
-  await qemuImg("compare", original, "honest.copy")
+  const copied = `json:${JSON.stringify(node("honest.copy", node("blank", null)))}`
+  await qemuImg("compare", original, copied)
   expect(JSON.parse(await qemuImg("info", "--output=json", "honest.copy"))).toMatchObject({
-    "backing-filename": "blank",
+    "backing-filename": "../blank",
     "backing-filename-format": "qcow2",
     "cluster-size": 16384,
     "virtual-size": diskBytes,

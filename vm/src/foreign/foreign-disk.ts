@@ -3,9 +3,16 @@ import { resolve } from "node:path"
 import { ExecaError } from "execa"
 import { z } from "zod"
 import { clusterBits } from "../disk/layer-directory.js"
+import { nameBacking } from "../disk/rebase.js"
 import { runConfined, type ToolLimits } from "./confined-tool.js"
 import { ForeignFileError } from "./foreign-file-error.js"
 import { checkQcow2Header } from "./qcow2-header.js"
+
+/** What a disk rests on, and how its file names that. */
+interface DiskBase {
+  readonly path: string
+  readonly name: string
+}
 
 /** A disk file that came from elsewhere, and what is to become of it. */
 export interface ForeignDisk {
@@ -18,7 +25,7 @@ export interface ForeignDisk {
   /** The file to make; what is there after a failure is for the caller to remove. */
   readonly target: string
   /** The blank disk that the content rests on; left out for none. */
-  readonly base?: { readonly path: string; /** How the copy's file names it. */ readonly name: string }
+  readonly base?: DiskBase
 }
 
 /** Reading and writing the largest disk takes a small part of it. */
@@ -72,8 +79,7 @@ async function copyContent({ path, target, base }: ForeignDisk, limits: ToolLimi
   // Taken as relative to the copy otherwise.
   const below = base === undefined ? [] : ["-B", resolve(base.path), "-F", "qcow2"]
   await runConfined("qemu-img", ["convert", "-q", ...format, ...below, source, target], limits)
-  if (base === undefined) return
-  await runConfined("qemu-img", ["rebase", "-q", "-u", "-b", base.name, "-F", "qcow2", target], limits)
+  if (base !== undefined) await nameBacking(target, base.name)
 }
 
 /** A file of a disk, with what it rests on said here: no name inside of it is looked at. */

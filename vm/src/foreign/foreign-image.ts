@@ -1,7 +1,7 @@
 import { chmod, open, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { contentFiles } from "../image-content.js"
-import { imageFiles } from "../image.js"
+import { contentFiles, digestOf, type ImageContent } from "../image-content.js"
+import { imageFiles, openImage, type Image } from "../image.js"
 import { copyForeignDisk } from "./foreign-disk.js"
 import { ForeignFileError } from "./foreign-file-error.js"
 
@@ -18,22 +18,29 @@ export function isForeignImageKey(key: string): boolean {
 }
 
 /**
- * Makes an image directory of one that came from elsewhere. Of its files, the blank disk is read by QEMU's block layer,
+ * Makes an image of files that came from elsewhere, to be put on a shelf (`ImageShelf.adopt`). Of the files, the blank disk is read by QEMU's block layer,
  * so it is copied into a file that is made here; the kernel is read by QEMU's loader, which takes other formats than
  * Linux's own; initramfs and base are read by nobody but the guest.
  *
- * @param directory Holds the files of {@link contentFiles}; unchanged in content but for the blank disk's form.
+ * @param directory Holds the files of {@link contentFiles}.
+ * @param content What they hold, verified; the image's key is made from it.
  * @throws ForeignFileError when a file is not what it should be.
  */
-export async function prepareForeignImage(directory: string, key: string, diskBytes: number): Promise<void> {
+export async function prepareForeignImage(
+  directory: string,
+  content: ImageContent,
+  diskBytes: number,
+): Promise<Image> {
   await checkKernel(join(directory, imageFiles.kernel))
   const blankDisk = join(directory, imageFiles.blankDisk)
   const copy = `${blankDisk}.copy`
   await copyForeignDisk({ path: blankDisk, diskBytes, backing: null, target: copy })
   await rm(blankDisk)
   await rename(copy, blankDisk)
+  const key = foreignImageKey(digestOf(content, diskBytes))
   await writeFile(join(directory, imageFiles.description), `${JSON.stringify({ key, diskBytes }, null, 2)}\n`)
   for (const name of [...contentFiles, imageFiles.description]) await settle(join(directory, name))
+  return openImage(directory)
 }
 
 /** Where a bzImage has its magic number, and which; see Documentation/x86/boot.rst of Linux. */
