@@ -8,6 +8,7 @@ import {
   routes,
   type RouteBody,
   type RouteParams,
+  type RouteQuery,
 } from "./index.js"
 
 function refusalOf(schema: z.ZodType, value: unknown) {
@@ -83,6 +84,79 @@ test("a snapshot name has 1 to 128 characters", () => {
   expect(parse("x".repeat(129))).toMatchObject({ field: "snapshot" })
 })
 
+test.each(["v1", "1.0-rc_2", "A", "cmd", "cmd_", "cmd_1a", "snap-1", "x".repeat(64)])(
+  "%j is a label",
+  (label) => {
+    expect(routes.takeSnapshot.body.parse({ label })).toEqual({ label })
+  },
+)
+
+test.each([
+  "",
+  "-a",
+  ".a",
+  "_a",
+  "a b",
+  "a/b",
+  "ä",
+  "a\n",
+  "x".repeat(65),
+  "initial",
+  "cmd_1",
+  "file_007",
+  5,
+  null,
+])("%j is no label", (label) => {
+  expect(refusalOf(routes.takeSnapshot.body, { label })).toMatchObject({ field: "label" })
+})
+
+test("a body may be left out where all of its fields may", () => {
+  expect(routes.takeSnapshot.body.parse(undefined)).toEqual({})
+  expect(routes.restoreSnapshot.body.parse(undefined)).toEqual({ keep: false })
+  expect(refusalOf(routes.createVm.body, undefined)).toMatchObject({ field: "body" })
+  expect(refusalOf(routes.setRetention.body, undefined)).toMatchObject({ field: "body" })
+})
+
+test("the names of forks are 1 to 100, all different", () => {
+  const parse = (names: unknown) => refusalOf(routes.forkVms.body, { names })
+  const many = Array.from({ length: 101 }, (_, index) => `fork-${index}`)
+  expect(parse(many.slice(1))).toBeUndefined()
+  for (const names of [[], many, ["a", "a"], "a", null])
+    expect(parse(names)).toMatchObject({ field: "names" })
+})
+
+test.each(["keep_last", "keep_days", "max_bytes", "quota_bytes"])(
+  "%s is a limit, null, or left out",
+  (limit) => {
+    const parse = (value: unknown) => refusalOf(routes.setRetention.body, { [limit]: value })
+    for (const value of [1, 2 ** 40, null, undefined]) expect(parse(value)).toBeUndefined()
+    for (const value of [0, -1, "1", Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(parse(value)).toMatchObject({ field: limit })
+    }
+  },
+)
+
+test("an export carries the image unless the query says otherwise", () => {
+  expect(routes.exportVm.query.parse({})).toEqual({ image: true })
+  expect(routes.exportVm.query.parse({ image: "false", snapshot: "v1" })).toEqual({
+    image: false,
+    snapshot: "v1",
+  })
+})
+
+test("an unknown parameter is named, with what is allowed", () => {
+  expect(refusalOf(routes.diff.query, { from: "a", too: "b" })).toEqual({
+    field: "too",
+    error: 'Invalid request: unknown parameter "too"; allowed: "from", "to", "patch"',
+  })
+})
+
+test("a path is measured in bytes", () => {
+  const parse = (path: string) => refusalOf(routes.readSnapshotFile.query, { path })
+  expect(parse("ä".repeat(2048))).toBeUndefined()
+  expect(parse("ä".repeat(2049))).toMatchObject({ field: "path" })
+})
+
 test("a key's number is parsed from the path", () => {
   expect(routes.revokeKey.params.parse({ id: "12" })).toEqual({ id: 12 })
   for (const id of ["0", "-1", "1e3", " 1", "abc", ""]) {
@@ -100,6 +174,28 @@ test("the document describes every route and refers only to schemas that it has"
   }
 })
 
+test("the document tells parameters, optional bodies and content that is no JSON", () => {
+  const { paths } = openApiDocument()
+  expect(paths["/vms/{name}/diff"]).toMatchObject({
+    get: {
+      parameters: [
+        { name: "name", in: "path", required: true },
+        { name: "from", in: "query", required: true },
+        { name: "to", in: "query", required: false },
+        { name: "patch", in: "query", required: false },
+      ],
+    },
+  })
+  expect(paths["/vms/{name}/snapshots"]).toMatchObject({ post: { requestBody: { required: false } } })
+  const binary = { schema: { type: "string", format: "binary" } }
+  expect(paths["/vms/{name}/import"]).toMatchObject({
+    post: { requestBody: { required: true, content: { "application/zstd": binary } } },
+  })
+  expect(paths["/vms/{name}/export"]).toMatchObject({
+    get: { responses: { "200": { content: { "application/zstd": binary } } } },
+  })
+})
+
 test("every code has an error status", () => {
   for (const { status } of Object.values(errorCodes)) expect(status).toBeGreaterThanOrEqual(400)
 })
@@ -107,6 +203,8 @@ test("every code has an error status", () => {
 test("handlers get what validation made of a request", () => {
   expectTypeOf<RouteParams<"revokeKey">>().toEqualTypeOf<{ id: number }>()
   expectTypeOf<RouteParams<"listVms">>().toEqualTypeOf<undefined>()
+  expectTypeOf<RouteQuery<"exportVm">["image"]>().toEqualTypeOf<boolean>()
+  expectTypeOf<RouteBody<"importVm">>().toEqualTypeOf<ReadableStream<Uint8Array>>()
   expectTypeOf<RouteBody<"runCommand">>().toEqualTypeOf<{
     command: string
     timeout: number

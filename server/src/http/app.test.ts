@@ -89,6 +89,136 @@ describe("the API", () => {
   })
 })
 
+describe("time travel", () => {
+  beforeEach(createBox)
+
+  it("takes a snapshot with or without a label, and deletes one", async () => {
+    expect(await send("POST", "/vms/box/snapshots")).toMatchObject({
+      status: 201,
+      body: { snapshot_name: "snap_2", label: null, parent: "cmd_1", kind: "disk" },
+    })
+    expect(await send("POST", "/vms/box/snapshots", { body: { label: "v1.0" } })).toMatchObject({
+      status: 201,
+      body: { label: "v1.0" },
+    })
+    expect(await send("DELETE", "/vms/box/snapshots/cmd_1")).toMatchObject({
+      status: 200,
+      body: { message: 'Snapshot "cmd_1" of sandbox "box" is deleted' },
+    })
+    expect(await send("DELETE", "/vms/box/snapshots/initial")).toMatchObject({ status: 400 })
+  })
+
+  it("restores, keeps what was the present on request, and undoes", async () => {
+    const path = "/vms/box/snapshots/cmd_1/restore"
+    const message = 'Sandbox "box" is back at snapshot "cmd_1"'
+    for (const body of [undefined, {}, { keep: false }]) {
+      expect(await send("POST", path, { body })).toMatchObject({ status: 200, body: { message } })
+    }
+    const kept = await send("POST", path, { body: { keep: true } })
+    expect(kept.body).toEqual({ message, kept: "box-kept" })
+    expect((await send("POST", "/vms/box/undo")).body).toEqual({
+      message: 'Sandbox "box" is back at snapshot "initial"',
+      snapshot: "initial",
+    })
+  })
+
+  it("forks a sandbox, into one or into many", async () => {
+    expect(await send("POST", "/vms/box/fork", { body: { name: "one" } })).toMatchObject({
+      status: 201,
+      body: { name: "one" },
+    })
+    const body = { names: ["two", "three"], snapshot: "cmd_1" }
+    expect(await send("POST", "/vms/box/forks", { body })).toMatchObject({
+      status: 201,
+      body: { vms: [{ name: "two" }, { name: "three" }] },
+    })
+    expect(await send("POST", "/vms/box/fork", { body: { name: "four", snapshot: "cmd_9" } })).toMatchObject({
+      status: 404,
+    })
+  })
+
+  it("compares a snapshot with another or with the present, and a file line by line", async () => {
+    expect((await send("GET", "/vms/box/diff?from=initial")).body).toMatchObject({
+      from: "initial",
+      to: null,
+      changes: [{ path: "/workspace/file", change: "changed", type: "file", previous_size: 0 }],
+      truncated: false,
+    })
+    const two = await send("GET", "/vms/box/diff?from=initial&to=cmd_1&patch=a%26b")
+    expect(two.body).toMatchObject({ from: "initial", to: "cmd_1", patch: "--- a&b\n" })
+  })
+
+  it("gives a file as it was, byte by byte", async () => {
+    const headers = { "x-api-key": server.keys.user }
+    const path = "/vms/box/snapshots/initial/file?path=%2Fetc%2F%C3%BC+b"
+    const response = await server.app.request(path, { headers }, {})
+
+    expect(response.status).toBe(200)
+    expect(response.headers.get("content-type")).toBe("application/octet-stream")
+    const bytes = Buffer.from(await response.arrayBuffer())
+    expect(bytes).toEqual(Buffer.concat([Buffer.from("/etc/ü b"), Buffer.from([0, 255])]))
+  })
+
+  it("sets limits at a sandbox's creation and later, all of them anew", async () => {
+    const none = { keep_last: null, keep_days: null, max_bytes: null, quota_bytes: null }
+    await send("POST", "/vms", { body: { name: "kept", retention: { keep_last: 5, keep_days: 0.5 } } })
+    expect((await send("GET", "/vms/kept/retention")).body).toEqual({
+      ...none,
+      keep_last: 5,
+      keep_days: 0.5,
+      bytes: 4096,
+      snapshots: 2,
+    })
+    const body = { quota_bytes: 1, keep_days: null }
+    expect(await send("PUT", "/vms/kept/retention", { body })).toMatchObject({
+      status: 200,
+      body: { ...none, quota_bytes: 1 },
+    })
+  })
+
+  it("runs a command without a snapshot on request", async () => {
+    const { body } = await send("POST", "/vms/box/run", { body: { command: "true", snapshot: false } })
+
+    expect(body).toMatchObject({
+      stdout: expect.stringContaining('"snapshot":false') as string,
+      snapshot: null,
+    })
+  })
+
+  it("exports a sandbox with or without its image, and imports one", async () => {
+    const exported = async (query: string) =>
+      (
+        await server.app.request(
+          `/vms/box/export${query}`,
+          { headers: { "x-api-key": server.keys.user } },
+          {},
+        )
+      ).text()
+
+    expect(await exported("")).toBe('{"image":true}')
+    expect(await exported("?snapshot=cmd_1&image=false")).toBe('{"snapshot":"cmd_1","image":false}')
+    const headers = { "content-type": "application/x-anything" }
+    expect(await send("POST", "/vms/copy/import", { headers, body: "an archive" })).toMatchObject({
+      status: 201,
+      body: { name: "copy" },
+    })
+    expect(server.sandboxes.imported).toBe("an archive")
+  })
+
+  it("takes an import without a body for an empty archive", async () => {
+    await send("POST", "/vms/copy/import")
+
+    expect(server.sandboxes.imported).toBe("")
+  })
+
+  it("does not make content for a HEAD, which has no body", async () => {
+    const headers = { "x-api-key": server.keys.user }
+    const response = await server.app.request("/vms/box/export", { method: "HEAD", headers }, {})
+
+    expect(response.status).toBe(404)
+  })
+})
+
 describe("the metrics", () => {
   const metrics = (key: string) => server.app.request("/metrics", { headers: { "x-api-key": key } }, {})
 
@@ -218,6 +348,46 @@ describe("a refusal", () => {
     ["a timeout that is null", "timeout", ...run({ command: "true", timeout: null })],
     ["a timeout beyond numbers", "timeout", ...run('{"command":"true","timeout":1e999}')],
     ["a long snapshot name", "snapshot", "POST", `/vms/box/snapshots/${"s".repeat(129)}/restore`, undefined],
+    ["a snapshot that is no yes or no", "snapshot", ...run({ command: "true", snapshot: "no" })],
+    ["a label with a space", "label", "POST", "/vms/box/snapshots", { label: "a b" }],
+    ["a label like the server's names", "label", "POST", "/vms/box/snapshots", { label: "cmd_1" }],
+    ["an optional body that is no JSON", "body", "POST", "/vms/box/snapshots", "label=v1"],
+    ["keep that is a word", "keep", "POST", "/vms/box/snapshots/initial/restore", { keep: "yes" }],
+    ["forks without names", "names", "POST", "/vms/box/forks", { names: [] }],
+    ["two forks of one name", "names", "POST", "/vms/box/forks", { names: ["a", "a"] }],
+    [
+      "101 forks",
+      "names",
+      "POST",
+      "/vms/box/forks",
+      { names: Array.from({ length: 101 }, (_, i) => `f${i}`) },
+    ],
+    ["a bad name among others", "names.1", "POST", "/vms/box/forks", { names: ["a", "B"] }],
+    ["a quota of 0", "quota_bytes", "PUT", "/vms/box/retention", { quota_bytes: 0 }],
+    ["half a snapshot", "keep_last", "PUT", "/vms/box/retention", { keep_last: 0.5 }],
+    ["a limit that nobody knows", "keep_years", "PUT", "/vms/box/retention", { keep_years: 1 }],
+    ["limits that are no object", "retention", "POST", "/vms", { name: "new", retention: 5 }],
+    [
+      "a bad limit of a new sandbox",
+      "retention.keep_days",
+      "POST",
+      "/vms",
+      { name: "new", retention: { keep_days: 0 } },
+    ],
+    ["a comparison with nothing", "from", "GET", "/vms/box/diff", undefined],
+    ["an empty parameter", "to", "GET", "/vms/box/diff?from=initial&to=", undefined],
+    ["a parameter that nobody knows", "form", "GET", "/vms/box/diff?from=initial&form=a", undefined],
+    ["a parameter that is there twice", "from", "GET", "/vms/box/diff?from=initial&from=cmd_1", undefined],
+    ["a file without a path", "path", "GET", "/vms/box/snapshots/initial/file", undefined],
+    ["a path with a NUL", "path", "GET", "/vms/box/snapshots/initial/file?path=a%00b", undefined],
+    [
+      "a path that is too long",
+      "path",
+      "GET",
+      `/vms/box/snapshots/initial/file?path=${"%C3%A4".repeat(2049)}`,
+      undefined,
+    ],
+    ["an image that is no yes or no", "image", "GET", "/vms/box/export?image=0", undefined],
   ])("of %s names the field", async (_, field, method, path, body) => {
     expect(await send(method, path, { body })).toMatchObject({
       status: 400,
@@ -239,6 +409,7 @@ describe("a refusal", () => {
     ["snapshot", "POST", "/vms/box/snapshots/cmd_9/restore"],
     ["path", "GET", "/nowhere"],
     ["method", "PUT", "/vms"],
+    ["snapshot to export", "GET", "/vms/box/export?snapshot=cmd_9"],
   ])("of an unknown %s is not_found", async (_, method, path) => {
     expect(await send(method, path)).toMatchObject({ status: 404, body: { code: "not_found" } })
   })
@@ -256,6 +427,10 @@ describe("a refusal", () => {
       expect(await send("GET", "/vms/box", { key })).toMatchObject({ status: 404 })
       expect(await send("GET", "/snapshots", { key })).toMatchObject({ body: { snapshots: [] } })
       expect(await send("DELETE", "/vms/box", { key })).toMatchObject({ status: 404 })
+      expect(await send("GET", "/vms/box/export", { key })).toMatchObject({ status: 404 })
+      expect(await send("POST", "/vms/box/fork", { key, body: { name: "stolen" } })).toMatchObject({
+        status: 404,
+      })
     }
   })
 
@@ -306,17 +481,29 @@ describe("where only one sandbox may be spoken to", () => {
     await send("POST", "/vms", { body: { name: "other" } })
   })
 
-  it.each(["/health", "/openapi.json", "/vms/box", "/vms/box/snapshots"])("%s is there", async (path) => {
+  it.each([
+    "/health",
+    "/openapi.json",
+    "/vms/box",
+    "/vms/box/snapshots",
+    "/vms/box/retention",
+    "/vms/box/export",
+  ])("%s is there", async (path) => {
     expect((await only(path)).status).toBe(200)
   })
 
-  it.each(["/vms", "/snapshots", "/keys", "/vms/other", "/vms/other/snapshots", "/vms/box/../other"])(
-    "%s is not",
-    async (path) => {
-      expect((await only(path)).status).toBe(404)
-      expect((await only(path, server.keys.admin)).status).toBe(404)
-    },
-  )
+  it.each([
+    "/vms",
+    "/snapshots",
+    "/keys",
+    "/metrics",
+    "/vms/other",
+    "/vms/other/snapshots",
+    "/vms/box/../other",
+  ])("%s is not", async (path) => {
+    expect((await only(path)).status).toBe(404)
+    expect((await only(path, server.keys.admin)).status).toBe(404)
+  })
 
   it("needs the same key", async () => {
     expect((await only("/vms/box", server.keys.other)).status).toBe(404)

@@ -11,6 +11,7 @@ import { acceptsEventStream, eventStream } from "./event-stream.js"
 import { createHandlers, type HandlerParts } from "./handlers.js"
 import type { InFlight } from "./in-flight.js"
 import { readQuery } from "./query.js"
+import { sent } from "./transfer.js"
 import { validated } from "./validation.js"
 
 interface AppParts extends HandlerParts {
@@ -60,6 +61,8 @@ export function createApp({ inFlight, log, ...parts }: AppParts): App {
     if (onlySandbox !== undefined && route.auth !== "none" && context.req.param("name") !== onlySandbox) {
       throw nothingHere(context)
     }
+    // Content would be made only to be thrown away.
+    if (context.req.method === "HEAD" && isContent(route.response)) throw nothingHere(context)
     const principal = await authenticate(parts.keyring, route.auth, context.req.header("x-api-key"))
     const params = route.params && validated(route.params, context.req.param())
     const query = route.query && validated(route.query, readQuery(context.req.url))
@@ -80,7 +83,16 @@ export function createApp({ inFlight, log, ...parts }: AppParts): App {
     const data = await result
     if (Object.keys(timings).length > 0) context.header("server-timing", serverTiming(timings))
     if (!isContent(route.response)) return context.json(data as object, route.status)
-    return context.body(data as AnswerContent, route.status, { "content-type": route.response.mediaType })
+    context.header("content-type", route.response.mediaType)
+    return context.body(content(context, data as AnswerContent), route.status)
+  }
+
+  /** Content as the answer's body; a stream is sent as it comes. */
+  function content(context: AppContext, data: AnswerContent): AnswerContent {
+    if (!(data instanceof ReadableStream)) return data
+    context.header("transfer-encoding", "chunked")
+    const requestId = context.get("requestId")
+    return sent(data, (error) => log.warn({ err: error, requestId }, "an answer broke off"))
   }
 
   function refuse(context: AppContext, error: unknown): Response {

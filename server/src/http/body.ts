@@ -1,25 +1,28 @@
 import { isContent, type Route } from "opensandbox/contract"
 import { Failure } from "../failure.js"
+import { received } from "./transfer.js"
 import { validated } from "./validation.js"
 
 const maxBodyBytes = 1024 * 1024
 
-/** A request's body as its route has it: a stream of content, else JSON, for which see `readJson`. */
+/** How long JSON may take to arrive. */
+const deadlineMs = 60_000
+
+/** A request's body as its route has it: a stream of content without a bound, else JSON, for which see `readJson`. */
 export async function readBody(shape: NonNullable<Route["body"]>, request: Request): Promise<unknown> {
-  return isContent(shape)
-    ? (request.body ?? new Blob([]).stream())
-    : validated(shape, await readJson(request))
+  if (!isContent(shape)) return validated(shape, await readJson(request))
+  return received(request.body ?? new Blob([]).stream())
 }
 
 /**
  * The JSON of a request's body; undefined when it is empty. Fails with `invalid_request` when it is no JSON, `too_large`
- * above 1 MiB.
+ * above 1 MiB, `timeout` when it takes too long to arrive.
  */
 async function readJson(request: Request): Promise<unknown> {
   const announced = request.headers.get("content-length")
   if (Number(announced) > maxBodyBytes) throw tooLarge()
   // The HTTP parser holds a client to the length that it announced.
-  const text = announced === null ? await readBounded(request) : await request.text()
+  const text = await inTime(announced === null ? readBounded(request) : request.text())
   if (text === "") return undefined
   try {
     return JSON.parse(text)
@@ -41,6 +44,20 @@ async function readBounded(request: Request): Promise<string> {
     chunks.push(part.value)
   }
   return Buffer.concat(chunks).toString()
+}
+
+async function inTime(arrival: Promise<string>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Failure("timeout", "The request's body did not arrive within a minute."))
+    }, deadlineMs)
+  })
+  try {
+    return await Promise.race([arrival, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function tooLarge(): Failure {

@@ -1,7 +1,8 @@
 import { once } from "node:events"
 import { Agent, get } from "node:http"
 import { connect, type Socket } from "node:net"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { Failure } from "../failure.js"
 import { createTestServer, type TestServer } from "../testing/test-server.js"
 import { HttpServer } from "./http-server.js"
 
@@ -19,13 +20,13 @@ afterEach(async () => {
 
 describe("a request body over a real connection", () => {
   it("is refused when it announces too much", async () => {
-    const socket = openRequest("content-length: 1048577")
+    const socket = open("POST /vms", "content-length: 1048577")
 
     expect(await answerOn(socket)).toMatch(/^HTTP\/1\.1 413 .*"code":"too_large"/s)
   })
 
   it("is refused when too much comes in chunks", async () => {
-    const socket = openRequest("transfer-encoding: chunked")
+    const socket = open("POST /vms", "transfer-encoding: chunked")
     const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`
     for (let sent = 0; sent < 17; sent++) socket.write(chunk)
 
@@ -33,20 +34,12 @@ describe("a request body over a real connection", () => {
   })
 
   it("may come in chunks when it is small enough", async () => {
-    const socket = openRequest("transfer-encoding: chunked")
+    const socket = open("POST /vms", "transfer-encoding: chunked")
     for (const part of ['{"name"', ':"box"}']) socket.write(`${part.length.toString(16)}\r\n${part}\r\n`)
     socket.write("0\r\n\r\n")
 
     expect(await answerOn(socket)).toMatch(/^HTTP\/1\.1 201 .*"name":"box"/s)
   })
-
-  function openRequest(framing: string): Socket {
-    const socket = connect(http.port, "127.0.0.1")
-    // The server may close before it has read everything.
-    socket.on("error", () => undefined)
-    socket.write(`POST /vms HTTP/1.1\r\nhost: test\r\nx-api-key: ${server.keys.user}\r\n${framing}\r\n\r\n`)
-    return socket
-  }
 
   async function answerOn(socket: Socket): Promise<string> {
     const [data] = (await once(socket, "data")) as [Buffer]
@@ -54,6 +47,146 @@ describe("a request body over a real connection", () => {
     return data.toString()
   }
 })
+
+describe("an archive over a real connection", () => {
+  /** Or just the beginning of many bytes. */
+  const aChunk = "2\r\nxx\r\n"
+
+  const archive = (init: RequestInit = {}, path = "/vms/box/export") =>
+    fetch(`http://127.0.0.1:${http.port}${path}`, { ...init, headers: { "x-api-key": server.keys.user } })
+
+  /** Sends one part after the other for as long as someone reads. */
+  function endless(onCancel: () => void): ReadableStream<Uint8Array> {
+    return new ReadableStream({
+      pull: (controller) => {
+        controller.enqueue(new Uint8Array(0x10000))
+      },
+      cancel: onCancel,
+    })
+  }
+
+  beforeEach(() => server.sandboxes.create(server.userId, "box"))
+
+  it("arrives whole, whatever its size", async () => {
+    let left = 100
+    server.sandboxes.onExport = () =>
+      Promise.resolve(
+        new ReadableStream({
+          pull: (controller) => {
+            if (left-- > 0) controller.enqueue(new Uint8Array(0x10000))
+            else controller.close()
+          },
+        }),
+      )
+    const response = await archive()
+
+    expect(response.headers.get("content-type")).toBe("application/zstd")
+    expect((await response.arrayBuffer()).byteLength).toBe(100 * 0x10000)
+  })
+
+  it.each(["at once", "midway"])("that fails %s breaks the connection and does not say why", async (when) => {
+    const console = vi.spyOn(globalThis.console, "error")
+    server.sandboxes.onExport = () =>
+      Promise.resolve(
+        new ReadableStream({
+          pull: (controller) => {
+            controller.error(new Error("/var/lib/secret is gone"))
+          },
+          start: (controller) => {
+            if (when === "midway") controller.enqueue(Buffer.from("the beginning"))
+          },
+        }),
+      )
+    const answer = await text(open("GET /vms/box/export"))
+
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(answer).not.toMatch(/secret|\r\n0\r\n/)
+    expect(server.logged()).toContain("secret")
+    expect(console).not.toHaveBeenCalled()
+  })
+
+  it("is given up when the client goes away", async () => {
+    const cancelled = new Promise<void>((resolve) => {
+      server.sandboxes.onExport = () => Promise.resolve(endless(resolve))
+    })
+    const socket = open("GET /vms/box/export")
+    socket.once("data", () => socket.destroy())
+
+    await cancelled
+  })
+
+  it("is given up when the client went away before it began", async () => {
+    const cancelled = new Promise<void>((resolve) => {
+      server.sandboxes.onExport = async () => {
+        socket.destroy()
+        await once(socket, "close")
+        return endless(resolve)
+      }
+    })
+    const socket = open("GET /vms/box/export")
+
+    await cancelled
+  })
+
+  it("may be imported beyond the bound of other bodies", async () => {
+    let bytes = 0
+    server.sandboxes.onImport = async (body) => {
+      bytes = (await new Response(body).arrayBuffer()).byteLength
+    }
+    const body = new Uint8Array(0x300000)
+    const response = await archive({ method: "POST", body }, "/vms/new/import")
+
+    expect(await response.json()).toMatchObject({ name: "new" })
+    expect(response.status).toBe(201)
+    expect(bytes).toBe(0x300000)
+  })
+
+  it.each(["transfer-encoding: chunked", "content-length: 9000000"])(
+    "that breaks off while it is imported is an error for whoever reads it (%s)",
+    async (framing) => {
+      const socket = open("POST /vms/new/import", framing, aChunk)
+      const failed = new Promise<unknown>((resolve) => {
+        server.sandboxes.onImport = async (body) => {
+          const reader = body.getReader()
+          await reader.read()
+          socket.destroy()
+          resolve(await reader.read().catch((error: unknown) => error))
+        }
+      })
+
+      expect(await failed).toMatchObject({ name: "Failure", code: "invalid_request" })
+    },
+  )
+
+  it("that is refused is answered, though more of it is on its way", async () => {
+    server.sandboxes.onImport = async (body) => {
+      const reader = body.getReader()
+      await reader.read()
+      throw new Failure("invalid_request", "This is no archive.", { field: "body" })
+    }
+    const socket = open("POST /vms/new/import", "content-length: 9000000", aChunk)
+
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 .*"This is no archive\."/s)
+  })
+
+  /** All that comes on a connection until the server ends it. */
+  async function text(socket: Socket): Promise<string> {
+    let received = ""
+    socket.on("data", (data: Buffer) => (received += data.toString()))
+    await new Promise((resolve) => socket.on("close", resolve))
+    return received
+  }
+})
+
+/** A connection on which a request was begun. */
+function open(what: string, framing = "content-length: 0", body = ""): Socket {
+  const socket = connect(http.port, "127.0.0.1")
+  // The server may close before it has read everything.
+  socket.on("error", () => undefined)
+  const headers = `host: test\r\nx-api-key: ${server.keys.user}\r\n${framing}`
+  socket.write(`${what} HTTP/1.1\r\n${headers}\r\n\r\n${body}`)
+  return socket
+}
 
 describe("a server that stops", () => {
   it("answers what is under way with unavailable, and what still comes", async () => {

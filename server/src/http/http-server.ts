@@ -1,6 +1,11 @@
 import { createServer, type Server } from "node:http"
+import type { Writable } from "node:stream"
 import { getRequestListener } from "@hono/node-server"
 import { listen, listenOnLoopback, type Address } from "../net/listen.js"
+import { breaking } from "./transfer.js"
+
+/** How long a request's headers may take to arrive. */
+const headersTimeoutMs = 60_000
 
 /** How long connections may take to end once the server stops. */
 const closeDeadlineMs = 5_000
@@ -44,6 +49,17 @@ export class HttpServer {
 }
 
 function serverOf(fetch: Fetch): Server {
-  const answer = getRequestListener(fetch, { overrideGlobalObjects: false })
-  return createServer((request, response) => void answer(request, response))
+  const answer = getRequestListener(
+    async (request, { outgoing }) => breakable(await fetch(request), outgoing),
+    { overrideGlobalObjects: false },
+  )
+  // How long a body may take is the app's matter: an archive takes as long as it takes.
+  const timeouts = { headersTimeout: headersTimeoutMs, requestTimeout: 0 }
+  return createServer(timeouts, (request, response) => void answer(request, response))
+}
+
+/** An answer that comes as a stream and fails midway is no answer. */
+function breakable(response: Response, connection: Writable): Response {
+  if (response.headers.get("transfer-encoding") !== "chunked" || response.body === null) return response
+  return new Response(breaking(response.body, connection), response)
 }
