@@ -95,9 +95,7 @@ export class MachineKeeper {
         if (this.#machine.stalled) await this.#machine.resume()
         return this.#machine
       }
-      const machine = await this.#startFromHead()
-      this.take(machine)
-      return machine
+      return await this.#startFromHead()
     } catch (error) {
       this.#lastStartFailed = true
       throw this.#failure(error)
@@ -243,7 +241,7 @@ export class MachineKeeper {
     const { layers, room } = this.#means
     await this.#next.idle()
     const head = await settleHead(this.#sandbox.id, this.#means)
-    if (!(await room.disk.holdsData(head.id))) return { layer: head.parent_id, bytes: 0 }
+    if (!(await room.disk.holdsData(head.id, await this.#image()))) return { layer: head.parent_id, bytes: 0 }
     const fresh = newLayerId()
     const bytes = (await room.disk.facts(head.id))?.bytes ?? 0
     try {
@@ -280,7 +278,12 @@ export class MachineKeeper {
     // Recorded first, so that a server that dies from here on leaves no machine that its successor does not know.
     await store.setMachine(this.#sandbox.id, id)
     await this.#means.health.requireSound([head])
-    return this.#start(id, head.parent_id, head.id)
+    const changed = await room.disk.holdsData(head.id, await this.#image())
+    const machine = await this.#start(id, head.parent_id, head.id)
+    // What a start itself writes is no change that anybody made.
+    const rest = changed ? undefined : { layer: head.parent_id, writes: (await machine.activity()).writes }
+    this.take(machine, rest)
+    return machine
   }
 
   /** Starts a machine on a head that rests on a sealed layer. */

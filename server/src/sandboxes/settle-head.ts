@@ -8,12 +8,13 @@ import type { SandboxMeans } from "./means.js"
  * @throws Error when the sandbox has no head.
  */
 export async function settleHead(sandboxId: number, means: SandboxMeans): Promise<LayerRow> {
-  const { layers, room } = means
+  const { layers, room, images } = means
   const [head, ...ready] = await layers.writable(sandboxId)
   if (head?.state !== "head") throw new Error("the sandbox has no head")
+  const image = await images.get(head.image_key)
   let settled = head
   for (const next of ready) {
-    if ((await room.disk.facts(next.id)) !== undefined && (await room.disk.holdsData(next.id))) {
+    if ((await room.disk.facts(next.id)) !== undefined && (await room.disk.holdsData(next.id, image))) {
       await layers.advanceHead(settled.id, next.id, null)
       settled = { ...next, state: "head" }
     } else {

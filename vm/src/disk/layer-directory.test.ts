@@ -36,8 +36,8 @@ test("tells a layer that was written to from one that was not", async () => {
   await layers.create(bottom, null, image)
   await execa("qemu-io", ["-c", "write -P 1 0 4k", layers.path(bottom)])
   await layers.create(top, bottom, image)
-  expect(await layers.holdsData(bottom)).toBe(true)
-  expect(await layers.holdsData(top)).toBe(false)
+  expect(await layers.holdsData(bottom, image)).toBe(true)
+  expect(await layers.holdsData(top, image)).toBe(false)
 })
 
 test("shows no layer whose making was cut short, and sweeps it up", async () => {

@@ -22,7 +22,6 @@ const unfinished = ".unfinished"
 const toolTimeoutMilliseconds = 30_000
 
 const checkReport = z.object({
-  "allocated-clusters": z.number().default(0),
   corruptions: z.number().default(0),
   "check-errors": z.number().default(0),
 })
@@ -121,9 +120,14 @@ export class LayerDirectory {
       await rm(join(this.#directory, name))
   }
 
-  /** Whether anything was ever written to the layer itself. It must not be open in a machine. */
-  async holdsData(layer: LayerId): Promise<boolean> {
-    return (await this.#check(layer))["allocated-clusters"] > 0
+  /**
+   * Whether anything was ever written to the layer itself: the first thing that is makes its file longer. Must not be
+   * asked while a machine writes to it.
+   */
+  async holdsData(layer: LayerId, image: Image): Promise<boolean> {
+    const facts = await this.facts(layer)
+    if (facts === undefined) throw new Error(`the file of layer ${layer} is missing`)
+    return facts.length > emptyQcow2(image.diskBytes, clusterBits, "").length
   }
 
   /**
