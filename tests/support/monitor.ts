@@ -12,15 +12,18 @@ export async function monitor(
   const socket = connect(join(dataDirectory, "machines", machine.id, "qmp"))
   const answers: unknown[] = []
   const waiting = [{ execute: "qmp_capabilities" }, ...commands]
+  let asked = 0
   try {
     for await (const line of createInterface({ input: socket })) {
-      const message = JSON.parse(line) as { QMP?: unknown; return?: unknown; error?: unknown }
+      const message = JSON.parse(line) as { QMP?: unknown; id?: number; return?: unknown; error?: unknown }
+      // What a server asked that died meanwhile is answered here, too.
+      if (!("QMP" in message) && message.id !== asked) continue
       if (message.error !== undefined) throw new Error(`the monitor refused: ${line}`)
       if ("return" in message) answers.push(message.return)
-      else if (!("QMP" in message)) continue
       const next = waiting.shift()
       if (next === undefined) return answers.slice(1)
-      socket.write(`${JSON.stringify(next)}\n`)
+      asked += 1
+      socket.write(`${JSON.stringify({ ...next, id: asked })}\n`)
     }
   } finally {
     socket.destroy()

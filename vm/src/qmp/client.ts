@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto"
 import { once } from "node:events"
 import type { Socket } from "node:net"
 import { within } from "../deadline.js"
@@ -38,7 +39,8 @@ export class QmpClient {
   readonly #socket: Socket
   readonly #pending = new Map<number, Pending>()
   readonly #listeners = new Set<(event: QmpEvent) => void>()
-  #lastId = 0
+  /** Begins anywhere: a machine may still answer what an earlier server asked. */
+  #lastId = randomInt(2 ** 32)
   #closedBecause: string | undefined
 
   /** Settles when the monitor is gone, whatever the reason. */
