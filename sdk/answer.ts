@@ -1,3 +1,4 @@
+import { answerText } from "./answer-bytes.js"
 import type { Answer } from "./call.js"
 import { errorCodes, type ErrorCode } from "./contract/error-codes.js"
 import { parseEventStream } from "./event-stream.js"
@@ -6,24 +7,28 @@ import { hasFields } from "./shapes.js"
 import type { ErrorBody } from "./wire-types.js"
 
 /** What an answer means: the JSON of a success that `isAnswer` accepts, or the failure that it tells of. */
-export function readAnswer<T>(
+export async function readAnswer<T>(
   response: Response,
-  text: string,
   isAnswer: (body: unknown) => body is T,
   server: string,
-): Answer<T> {
-  const answer = readJson(response, text, server)
+): Promise<Answer<T>> {
+  const answer = await readJson(response, server)
   if (!answer.success) return answer
   return isAnswer(answer.body) ? { success: true, body: answer.body } : stranger(server, response.status)
 }
 
-function readJson(response: Response, text: string, server: string): Answer<unknown> {
+/** The failure that an answer tells of which is not the success that was hoped for. */
+export async function readFailure(response: Response, server: string): Promise<Failure> {
+  return told(parseJson(await answerText(response))) ?? untold(response.status, server)
+}
+
+async function readJson(response: Response, server: string): Promise<Answer<unknown>> {
+  if (!response.ok) return readFailure(response, server)
+  const text = await answerText(response)
   if (response.headers.get("content-type")?.includes("text/event-stream") === true) {
     return readEvents(text, server)
   }
-  const body = parseJson(text)
-  if (!response.ok) return told(body) ?? untold(response.status, server)
-  return { success: true, body }
+  return { success: true, body: parseJson(text) }
 }
 
 function readEvents(text: string, server: string): Answer<unknown> {

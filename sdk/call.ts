@@ -1,10 +1,15 @@
 import type { Failure } from "./results.js"
 
+/** What a call can send that is no JSON. A stream is read as fast as it can be sent, and cancelled if it is not wanted. */
+export type Content = ReadableStream<Uint8Array> | Blob | Uint8Array
+
 /** One request to the server. */
 export interface Call {
-  method: "GET" | "POST" | "DELETE"
+  method: "GET" | "POST" | "PUT" | "DELETE"
   /** The path's segments, not yet encoded. */
   path: readonly string[]
+  /** What follows the path; what is undefined is left out. */
+  query?: Readonly<Record<string, string | undefined>>
   /** Sent as JSON; none when left out. */
   body?: unknown
   /** Milliseconds until the call gives up; two minutes when left out. */
@@ -17,6 +22,12 @@ export interface Call {
 export interface Caller {
   /** The JSON of a success that `isAnswer` accepts, or why there is none. */
   call<T>(call: Call, isAnswer: (body: unknown) => body is T): Promise<Answer<T>>
+  /** The content of a success, all of it. */
+  bytes(call: Call, mediaType: string): Promise<Answer<Uint8Array<ArrayBuffer>>>
+  /** The content of a success as it comes. The stream fails when it breaks off, or when nothing comes for a minute. */
+  stream(call: Call, mediaType: string): Promise<Answer<ReadableStream<Uint8Array>>>
+  /** Sends content, however long that takes, and gives up when nothing moves for a minute. */
+  upload<T>(call: Call, content: Content, isAnswer: (body: unknown) => body is T): Promise<Answer<T>>
 }
 
 export type Answer<T> = { success: true; body: T } | Failure

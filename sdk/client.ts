@@ -1,10 +1,12 @@
-import type { Caller } from "./call.js"
+import type { Caller, Content } from "./call.js"
 import { environment } from "./environment.js"
-import type { CreateResult, ListResult } from "./results.js"
+import { forkDeadlineMs } from "./fork-deadline.js"
+import type { CreateResult, ForkResult, ListResult } from "./results.js"
 import { Sandbox } from "./sandbox.js"
 import { isVMInfo, isVMList } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
 import { Transport } from "./transport.js"
+import type { Retention } from "./wire-types.js"
 
 const defaultBaseUrl = "http://localhost:4000"
 
@@ -27,10 +29,49 @@ export class Client {
   /**
    * Creates a sandbox: a virtual machine of its own, with the snapshot `initial`.
    * @param name unique on the server; 1 to 63 lower-case letters, digits and hyphens
+   * @param options.retention which snapshots are kept and how much disk it may take; the server's defaults when left out
+   * @example
+   * const created = await client.create("my-sandbox", { retention: { keep_last: 100 } })
    */
-  async create(name: string): Promise<CreateResult> {
-    const body = { name: stringArgument("name", name) }
+  async create(name: string, options: { retention?: Retention | undefined } = {}): Promise<CreateResult> {
+    const body = { name: stringArgument("name", name), retention: options.retention }
     const answer = await this.#caller.call({ method: "POST", path: ["vms"], body }, isVMInfo)
+    return answer.success ? { success: true, sandbox: new Sandbox(this.#caller, answer.body.name) } : answer
+  }
+
+  /**
+   * Makes new sandboxes from another one, which goes on: all of them or none. They share its disk until they change it.
+   * @param from the sandbox to fork
+   * @param names those of the new sandboxes, 1 to 100
+   * @param options.snapshot the snapshot to begin from; the present when left out
+   * @example
+   * const forks = await client.fork("my-sandbox", ["try-a", "try-b"])
+   * if (forks.success) await Promise.all(forks.sandboxes.map((fork) => fork.run("make test")))
+   */
+  async fork(
+    from: string,
+    names: readonly string[],
+    options: { snapshot?: string | undefined } = {},
+  ): Promise<ForkResult> {
+    const body = { names: names.map((name) => stringArgument("names", name)), snapshot: options.snapshot }
+    const path = ["vms", stringArgument("from", from), "forks"]
+    const deadlineMs = forkDeadlineMs(names.length)
+    const answer = await this.#caller.call({ method: "POST", path, body, deadlineMs }, isVMList)
+    if (!answer.success) return answer
+    return { success: true, sandboxes: answer.body.vms.map(({ name }) => new Sandbox(this.#caller, name)) }
+  }
+
+  /**
+   * Makes a sandbox of an archive that `Sandbox.export` gave, here or on another server. All of it is verified before
+   * anything is made. Gives up when nothing moves for a minute.
+   * @param archive a stream is read to its end, or cancelled; a browser may be able to send only what is no stream
+   * @example
+   * const exported = await here.sandbox("my-sandbox").export()
+   * if (exported.success) await there.import("my-sandbox", exported.archive)
+   */
+  async import(name: string, archive: Content): Promise<CreateResult> {
+    const path = ["vms", stringArgument("name", name), "import"]
+    const answer = await this.#caller.upload({ method: "POST", path }, archive, isVMInfo)
     return answer.success ? { success: true, sandbox: new Sandbox(this.#caller, answer.body.name) } : answer
   }
 

@@ -1,6 +1,16 @@
 import type { ErrorCode } from "./contract/error-codes.js"
 import type { Sandbox } from "./sandbox.js"
-import type { ErrorBody, RecordedRun, Snapshot, UnrecordedRun, VMInfo } from "./wire-types.js"
+import type {
+  Diff,
+  ErrorBody,
+  RecordedRun,
+  RestoreAnswer,
+  RetentionStatus,
+  Snapshot,
+  UndoAnswer,
+  UnrecordedRun,
+  VMInfo,
+} from "./wire-types.js"
 
 /**
  * What every method answers when it did not succeed: `error` says why, for people; `code` says it for programs.
@@ -10,8 +20,11 @@ export interface Failure extends ErrorBody {
   success: false
 }
 
-/** What `Client.create` answers. */
+/** What `Client.create`, `Client.import` and `Sandbox.fork` answer. */
 export type CreateResult = { success: true; sandbox: Sandbox } | Failure
+
+/** What `Client.fork` answers: the new sandboxes, in the order of their names. */
+export type ForkResult = { success: true; sandboxes: Sandbox[] } | Failure
 
 /** What `Client.list` answers. */
 export type ListResult = { success: true; vms: VMInfo[] } | Failure
@@ -24,6 +37,27 @@ export type UnrecordedRunResult = ({ success: true } & UnrecordedRun) | Failure
 
 /** What `Sandbox.snapshots` answers. */
 export type SnapshotsResult = { success: true; snapshots: Snapshot[] } | Failure
+
+/** What `Sandbox.snapshot` answers. */
+export type SnapshotResult = { success: true; snapshot: Snapshot } | Failure
+
+/** What `Sandbox.restore` answers; `kept` names the sandbox that holds what was the present, if it was to be kept. */
+export type RestoreResult = ({ success: true } & RestoreAnswer) | Failure
+
+/** What `Sandbox.undo` answers; `snapshot` is the one that the sandbox is back at. */
+export type UndoResult = ({ success: true } & UndoAnswer) | Failure
+
+/** What `Sandbox.diff` answers. */
+export type DiffResult = ({ success: true } & Diff) | Failure
+
+/** What `Sandbox.readAt` answers: a file's bytes, and what they are as UTF-8. */
+export type ReadAtResult = { success: true; bytes: Uint8Array<ArrayBuffer>; content: string } | Failure
+
+/** What `Sandbox.retention` and `Sandbox.setRetention` answer. */
+export type RetentionResult = { success: true; retention: RetentionStatus } | Failure
+
+/** What `Sandbox.export` answers. The stream fails when the archive breaks off: only one that ends is complete. */
+export type ExportResult = { success: true; archive: ReadableStream<Uint8Array> } | Failure
 
 /** What `Sandbox.info` answers. */
 export type InfoResult = { success: true; vm: VMInfo } | Failure

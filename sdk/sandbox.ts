@@ -1,8 +1,34 @@
 import type { Call, Caller } from "./call.js"
 import { defaultTimeoutSeconds, maxTimeoutSeconds } from "./contract/limits.js"
-import type { InfoResult, RunResult, SimpleResult, SnapshotsResult, UnrecordedRunResult } from "./results.js"
-import { isMessage, isRunAnswer, isSnapshotList, isVMInfo } from "./shapes.js"
+import { forkDeadlineMs } from "./fork-deadline.js"
+import type {
+  CreateResult,
+  DiffResult,
+  ExportResult,
+  InfoResult,
+  ReadAtResult,
+  RestoreResult,
+  RetentionResult,
+  RunResult,
+  SimpleResult,
+  SnapshotResult,
+  SnapshotsResult,
+  UndoResult,
+  UnrecordedRunResult,
+} from "./results.js"
+import {
+  isDiff,
+  isMessage,
+  isRestoreAnswer,
+  isRetentionStatus,
+  isRunAnswer,
+  isSnapshot,
+  isSnapshotList,
+  isUndoAnswer,
+  isVMInfo,
+} from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
+import type { Retention } from "./wire-types.js"
 
 /** Milliseconds that the server gets on top of a command's own timeout, to start its machine and take the snapshot. */
 const graceMs = 60_000
@@ -18,7 +44,10 @@ export interface RunOptions {
   snapshot?: boolean
 }
 
-/** A sandbox on the server, by name. Made by `Client.create` and `Client.sandbox`. No method ever rejects. */
+/**
+ * A sandbox on the server, by name. Made by `Client.create`, `Client.sandbox` and forks. No method rejects for what the
+ * server or the network does. Wherever a snapshot is named, its label is as good as its name.
+ */
 export class Sandbox {
   readonly name: string
   readonly #caller: Caller
@@ -62,10 +91,138 @@ export class Sandbox {
     return answer.success ? { success: true, snapshots: answer.body.snapshots } : answer
   }
 
-  /** Goes back to a snapshot. All snapshots after it are deleted, and the sandbox's processes end. */
-  async restore(snapshot_name: string): Promise<SimpleResult> {
+  /**
+   * Takes a snapshot of the present.
+   * @param label a name of your own for it: 1 to 64 letters, digits, `.`, `_` and `-`. No limit deletes one with a label.
+   * @example
+   * await sandbox.snapshot("tests-pass")
+   */
+  async snapshot(label?: string): Promise<SnapshotResult> {
+    const call = { ...this.#request("POST", "snapshots"), body: { label } }
+    const answer = await this.#caller.call(call, isSnapshot)
+    return answer.success ? { success: true, snapshot: answer.body } : answer
+  }
+
+  /**
+   * Deletes a snapshot. Those before and after it are as they were; `initial` stays.
+   * @example
+   * await sandbox.deleteSnapshot("cmd_1767225600000")
+   */
+  async deleteSnapshot(snapshot_name: string): Promise<SimpleResult> {
     const snapshot = stringArgument("snapshot_name", snapshot_name)
-    return this.#simple(this.#request("POST", "snapshots", snapshot, "restore"))
+    return this.#simple(this.#request("DELETE", "snapshots", snapshot))
+  }
+
+  /**
+   * Goes back to a snapshot. All snapshots after it are deleted, and the sandbox's processes end.
+   * @param options.keep whether what is the present now is first forked into a new sandbox, named in `kept`
+   * @example
+   * const restored = await sandbox.restore("tests-pass", { keep: true })
+   * if (restored.success) console.log(restored.kept)
+   */
+  async restore(snapshot_name: string, options: { keep?: boolean | undefined } = {}): Promise<RestoreResult> {
+    const snapshot = stringArgument("snapshot_name", snapshot_name)
+    const call = { ...this.#request("POST", "snapshots", snapshot, "restore"), body: { keep: options.keep } }
+    const answer = await this.#caller.call(call, isRestoreAnswer)
+    return answer.success ? { ...answer.body, success: true } : answer
+  }
+
+  /**
+   * Goes back to the snapshot before the newest one, which is deleted.
+   * @example
+   * await sandbox.run("rm -rf src")
+   * await sandbox.undo()
+   */
+  async undo(): Promise<UndoResult> {
+    const answer = await this.#caller.call(this.#request("POST", "undo"), isUndoAnswer)
+    return answer.success ? { ...answer.body, success: true } : answer
+  }
+
+  /**
+   * Makes a new sandbox from this one, which goes on. It shares this one's disk until it changes it.
+   * @param options.snapshot the snapshot to begin from; the present when left out
+   * @example
+   * const fork = await sandbox.fork("experiment", { snapshot: "tests-pass" })
+   */
+  async fork(name: string, options: { snapshot?: string | undefined } = {}): Promise<CreateResult> {
+    const body = { name: stringArgument("name", name), snapshot: options.snapshot }
+    const call = { ...this.#request("POST", "fork"), body, deadlineMs: forkDeadlineMs(1) }
+    const answer = await this.#caller.call(call, isVMInfo)
+    return answer.success ? { success: true, sandbox: new Sandbox(this.#caller, answer.body.name) } : answer
+  }
+
+  /**
+   * What differs between the files of two snapshots. The machine is not disturbed.
+   * @param a the snapshot to compare from
+   * @param b the snapshot to compare with; the present when left out
+   * @param options.patch a text file, to be compared line by line; a relative path begins in /workspace
+   * @example
+   * const diff = await sandbox.diff("tests-pass", undefined, { patch: "src/main.ts" })
+   * if (diff.success) console.log(diff.changes.length, diff.patch)
+   */
+  async diff(a: string, b?: string, options: { patch?: string | undefined } = {}): Promise<DiffResult> {
+    const query = { from: stringArgument("a", a), to: b, patch: options.patch }
+    const answer = await this.#caller.call({ ...this.#request("GET", "diff"), query }, isDiff)
+    return answer.success ? { ...answer.body, success: true } : answer
+  }
+
+  /**
+   * A file of at most 64 MiB as it was in a snapshot. The machine is not disturbed.
+   * @param path a relative one begins in /workspace
+   * @example
+   * const file = await sandbox.readAt("tests-pass", "package.json")
+   * if (file.success) console.log(file.content)
+   */
+  async readAt(snapshot_name: string, path: string): Promise<ReadAtResult> {
+    const snapshot = stringArgument("snapshot_name", snapshot_name)
+    const query = { path: stringArgument("path", path) }
+    const call = { ...this.#request("GET", "snapshots", snapshot, "file"), query }
+    const answer = await this.#caller.bytes(call, "application/octet-stream")
+    if (!answer.success) return answer
+    const content = new TextDecoder("utf-8", { ignoreBOM: true }).decode(answer.body)
+    return { success: true, bytes: answer.body, content }
+  }
+
+  /**
+   * The limits on the sandbox's snapshots and disk, and what it takes now.
+   * @example
+   * const status = await sandbox.retention()
+   * if (status.success) console.log(status.retention.bytes, status.retention.quota_bytes)
+   */
+  async retention(): Promise<RetentionResult> {
+    const answer = await this.#caller.call(this.#request("GET", "retention"), isRetentionStatus)
+    return answer.success ? { success: true, retention: answer.body } : answer
+  }
+
+  /**
+   * Sets the limits, all of them anew: one that is left out is the server's default, null is none. Snapshots beyond them
+   * are deleted, the oldest first, but never `initial` and those with a label.
+   * @example
+   * await sandbox.setRetention({ keep_last: 200, max_bytes: 5e9, quota_bytes: 10e9 })
+   */
+  async setRetention(retention: Retention): Promise<RetentionResult> {
+    const answer = await this.#caller.call(
+      { ...this.#request("PUT", "retention"), body: retention },
+      isRetentionStatus,
+    )
+    return answer.success ? { success: true, retention: answer.body } : answer
+  }
+
+  /**
+   * A snapshot's files and the sandbox's history up to it, as a tar archive compressed with zstd, for `Client.import`.
+   * The stream fails when the archive breaks off or nothing comes for a minute: only one that ends is complete.
+   * @param options.snapshot the snapshot to export; the present when left out
+   * @param options.image whether the guest's image goes with it, for servers that do not have it; default true
+   * @example
+   * const exported = await sandbox.export()
+   * if (exported.success) await writeFile("my-sandbox.tar.zst", exported.archive)
+   */
+  async export(
+    options: { snapshot?: string | undefined; image?: boolean | undefined } = {},
+  ): Promise<ExportResult> {
+    const query = { snapshot: options.snapshot, image: options.image === false ? "false" : undefined }
+    const answer = await this.#caller.stream({ ...this.#request("GET", "export"), query }, "application/zstd")
+    return answer.success ? { success: true, archive: answer.body } : answer
   }
 
   /** The sandbox and the state of its virtual machine. */

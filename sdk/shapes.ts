@@ -1,8 +1,19 @@
-import type { RecordedRun, Snapshot, UnrecordedRun, VMInfo } from "./wire-types.js"
+import type {
+  Change,
+  Diff,
+  RecordedRun,
+  RestoreAnswer,
+  RetentionStatus,
+  Snapshot,
+  UndoAnswer,
+  UnrecordedRun,
+  VMInfo,
+} from "./wire-types.js"
 
 type Run = RecordedRun | UnrecordedRun
 
-type FieldType = "string" | "number" | "boolean" | "string?" | "number?" | "null"
+type FieldType =
+  "string" | "number" | "boolean" | "object" | "string?" | "number?" | "null" | "optional string"
 
 /** For each field, what it must be; with a `?`, it may be null as well. */
 type Shape<T> = Record<keyof T, FieldType>
@@ -51,10 +62,36 @@ export function hasFields<T>(value: unknown, shape: Shape<T>): value is T {
 
 function isOfType(value: unknown, type: FieldType): boolean {
   if (value === null) return type === "null" || type.endsWith("?")
+  if (type === "optional string") return value === undefined || typeof value === "string"
   return typeof value === type.replace("?", "")
 }
 
 export const isVMInfo = (value: unknown): value is VMInfo => hasFields(value, vmInfo)
+
+const change: Shape<Change> = {
+  path: "string",
+  change: "string",
+  type: "string",
+  size: "number?",
+  previous_size: "number?",
+}
+
+const diff: Shape<Diff> = {
+  from: "string",
+  to: "string?",
+  changes: "object",
+  truncated: "boolean",
+  patch: "optional string",
+}
+
+const retentionStatus: Shape<RetentionStatus> = {
+  keep_last: "number?",
+  keep_days: "number?",
+  max_bytes: "number?",
+  quota_bytes: "number?",
+  bytes: "number",
+  snapshots: "number",
+}
 
 /** Checks what a run answers, with or without a snapshot. */
 export const isRunAnswer =
@@ -65,10 +102,24 @@ export const isRunAnswer =
 export const isMessage = (value: unknown): value is { message: string } =>
   hasFields<{ message: string }>(value, { message: "string" })
 
+export const isRestoreAnswer = (value: unknown): value is RestoreAnswer =>
+  hasFields<RestoreAnswer>(value, { message: "string", kept: "optional string" })
+
+export const isUndoAnswer = (value: unknown): value is UndoAnswer =>
+  hasFields<UndoAnswer>(value, { message: "string", snapshot: "string" })
+
+export const isRetentionStatus = (value: unknown): value is RetentionStatus =>
+  hasFields(value, retentionStatus)
+
+export const isDiff = (value: unknown): value is Diff =>
+  hasFields(value, diff) && isListOf(value, "changes", (item) => hasFields(item, change))
+
+export const isSnapshot = (value: unknown): value is Snapshot => hasFields(value, snapshot)
+
 export const isVMList = (value: unknown): value is { vms: VMInfo[] } => isListOf(value, "vms", isVMInfo)
 
 export const isSnapshotList = (value: unknown): value is { snapshots: Snapshot[] } =>
-  isListOf(value, "snapshots", (item) => hasFields(item, snapshot))
+  isListOf(value, "snapshots", isSnapshot)
 
 function isListOf(value: unknown, name: string, isItem: (item: unknown) => boolean): boolean {
   if (typeof value !== "object" || value === null) return false

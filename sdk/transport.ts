@@ -1,12 +1,18 @@
-import { readAnswer } from "./answer.js"
-import { answerText } from "./answer-text.js"
-import type { Answer, Call, Caller } from "./call.js"
-import { failure, type Failure } from "./results.js"
+import { AnswerTooLarge, answerBytes } from "./answer-bytes.js"
+import { readAnswer, readFailure } from "./answer.js"
+import type { Answer, Call, Caller, Content } from "./call.js"
+import { Patience } from "./patience.js"
+import { reason } from "./reason.js"
+import { requestOf, type Request } from "./request.js"
+import { failure } from "./results.js"
+import { download, Upload, uploadMs } from "./transfer.js"
 
 const defaultDeadlineMs = 120_000
 
 /** Milliseconds before each further try of a call that is safe to repeat. */
 const pausesMs = [100, 400]
+
+const json = "application/json"
 
 /** What a transport does to the world outside. */
 export interface Effects {
@@ -20,11 +26,13 @@ const realEffects: Effects = {
   pause: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
 }
 
-/** A request that can be sent as it is, any number of times. */
-interface Prepared {
-  url: URL
-  init: RequestInit
+/** `duplex` is needed wherever a stream can be sent, and unknown to TypeScript. */
+interface StreamedInit extends RequestInit {
+  duplex: "half"
 }
+
+/** What becomes of a response. */
+type Reader<T> = (response: Response, patience: Patience) => Promise<Answer<T>>
 
 /** HTTP to one server with one key. Only GETs are tried again, as only they are safe to repeat. */
 export class Transport implements Caller {
@@ -38,64 +46,81 @@ export class Transport implements Caller {
     this.#effects = effects
   }
 
-  async call<T>(call: Call, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {
-    const request = this.#prepare(call)
-    if ("success" in request) return request
-    const deadlineMs = call.deadlineMs ?? defaultDeadlineMs
-    const signal = AbortSignal.timeout(deadlineMs)
-    const pauses = call.method === "GET" ? pausesMs : []
-    for (const pauseMs of pauses) {
-      const answer = await this.#attempt(request, isAnswer, signal, deadlineMs)
-      if (answer.success || answer.code !== "unavailable") return answer
-      await this.#effects.pause(pauseMs)
-    }
-    return this.#attempt(request, isAnswer, signal, deadlineMs)
+  call<T>(call: Call, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {
+    const accept = call.eventStream === true ? `text/event-stream, ${json}` : json
+    return this.#send(call, accept, (response) => readAnswer(response, isAnswer, this.#baseUrl))
   }
 
-  #prepare(call: Call): Prepared | Failure {
-    if (this.#apiKey === "") return failure("unauthorized", missingKey)
-    // The rest of what a header cannot carry would make fetch throw.
-    if (!/^[\x20-\x7e]+$/.test(this.#apiKey)) {
-      return failure("unauthorized", "The API key holds characters that no key has")
-    }
-    // A URL parser resolves these away, and the request would go to another path than the one meant.
-    const unaddressable = call.path.find((segment) => /^\.{0,2}$/.test(segment))
-    if (unaddressable !== undefined) {
-      return failure("invalid_request", `"${unaddressable}" is not the name of anything`)
-    }
-    try {
-      const path = call.path.map(encodeURIComponent).join("/")
-      const url = new URL(`${this.#baseUrl.replace(/\/+$/, "")}/${path}`)
-      const body = call.body === undefined ? undefined : JSON.stringify(call.body)
-      const headers = {
-        "x-api-key": this.#apiKey,
-        accept: call.eventStream === true ? "text/event-stream, application/json" : "application/json",
-        ...(body !== undefined && { "content-type": "application/json" }),
-      }
-      // A redirect could carry the key to another host.
-      return {
-        url,
-        init: { method: call.method, headers, redirect: "error", ...(body !== undefined && { body }) },
-      }
-    } catch (error) {
-      return failure("invalid_request", `The request cannot be sent to ${this.#baseUrl}: ${reason(error)}`)
-    }
+  bytes(call: Call, mediaType: string): Promise<Answer<Uint8Array<ArrayBuffer>>> {
+    return this.#sendForContent(call, mediaType, answerBytes)
   }
 
-  async #attempt<T>(
-    request: Prepared,
-    isAnswer: (body: unknown) => body is T,
-    signal: AbortSignal,
-    deadlineMs: number,
+  stream(call: Call, mediaType: string): Promise<Answer<ReadableStream<Uint8Array>>> {
+    return this.#sendForContent(call, mediaType, ({ body }, patience) =>
+      download(body ?? new Blob([]).stream(), patience, this.#baseUrl),
+    )
+  }
+
+  async upload<T>(call: Call, content: Content, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {
+    const read: Reader<T> = (response) => readAnswer(response, isAnswer, this.#baseUrl)
+    if (!("getReader" in content)) {
+      const deadlineMs = uploadMs(content instanceof Blob ? content.size : content.byteLength)
+      return this.#send({ ...call, deadlineMs }, json, read, { body: content as BodyInit })
+    }
+    const patience = new Patience()
+    const upload = new Upload(content, patience, this.#baseUrl)
+    const init: StreamedInit = { body: upload.body, duplex: "half" }
+    const answer = await this.#send(call, json, read, init, patience)
+    await upload.stop()
+    return answer.success || upload.failure === undefined
+      ? answer
+      : failure("invalid_request", `What was to be sent could not be read: ${upload.failure}`)
+  }
+
+  #sendForContent<T>(
+    call: Call,
+    mediaType: string,
+    read: (response: Response, patience: Patience) => T | Promise<T>,
   ): Promise<Answer<T>> {
+    return this.#send(call, `${mediaType}, ${json}`, async (response, patience) =>
+      response.ok && response.headers.get("content-type") === mediaType
+        ? { success: true, body: await read(response, patience) }
+        : readFailure(response, this.#baseUrl),
+    )
+  }
+
+  async #send<T>(
+    call: Call,
+    accept: string,
+    read: Reader<T>,
+    content: RequestInit = {},
+    patience = new Patience(),
+  ): Promise<Answer<T>> {
+    const request = requestOf(call, this.#apiKey, this.#baseUrl, accept)
+    if ("success" in request) return request
+    const attempt = () => this.#attempt({ ...request, init: { ...request.init, ...content } }, read, patience)
+    const { deadlineMs = defaultDeadlineMs } = call
+    patience.renew(deadlineMs, `${this.#baseUrl} did not answer within ${deadlineMs / 1000} seconds`)
     try {
-      const response = await this.#effects.fetch(request.url, { ...request.init, signal })
-      const text = await answerText(response)
-      if (text === undefined) return failure("internal", `${this.#baseUrl} sent an answer that is too large`)
-      return readAnswer(response, text, isAnswer, this.#baseUrl)
+      for (const pauseMs of call.method === "GET" ? pausesMs : []) {
+        const answer = await attempt()
+        if (answer.success || answer.code !== "unavailable") return answer
+        await this.#effects.pause(pauseMs)
+      }
+      return await attempt()
+    } finally {
+      patience.end()
+    }
+  }
+
+  async #attempt<T>({ url, init }: Request, read: Reader<T>, patience: Patience): Promise<Answer<T>> {
+    const { signal } = patience
+    try {
+      return await read(await this.#effects.fetch(url, { ...init, signal }), patience)
     } catch (error) {
-      if (signal.aborted) {
-        return failure("timeout", `${this.#baseUrl} did not answer within ${deadlineMs / 1000} seconds`)
+      if (signal.aborted) return failure("timeout", reason(signal.reason))
+      if (error instanceof AnswerTooLarge) {
+        return failure("internal", `${this.#baseUrl} sent an answer that is too large`)
       }
       return failure(
         "unavailable",
@@ -104,16 +129,4 @@ export class Transport implements Caller {
       )
     }
   }
-}
-
-const missingKey =
-  "No API key. Pass one to new Client(api_key) or set OPENSANDBOX_API_KEY; " +
-  '"opensandbox keys create" on the server\'s machine makes one'
-
-/** Why a fetch failed: Node puts the reason into the error's cause. */
-function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const cause = error.cause
-  if (!(cause instanceof Error)) return error.message
-  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message
 }
