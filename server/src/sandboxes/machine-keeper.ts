@@ -83,14 +83,13 @@ export class MachineKeeper {
   }
 
   /**
-   * The running machine; starts one from the head when none runs, and lets one go on that stood still. One that is
-   * just ending, as the caller may have noticed first, counts as none.
+   * The running machine; starts one from the head when none runs, and lets one go on that stood still.
    *
    * @throws Failure `unavailable` when none can be started, `disk_full`, `damaged`.
    */
   async up(): Promise<Machine> {
     try {
-      if (this.#machine?.ending === true) await this.#machine.ended
+      await this.#endOfEnding()
       if (this.#machine !== undefined) {
         if (this.#machine.stalled) await this.#machine.resume()
         return this.#machine
@@ -143,7 +142,8 @@ export class MachineKeeper {
    * @throws Failure `unavailable`, `disk_full`.
    */
   async present(): Promise<Present> {
-    const machine = this.#machine?.ending === false ? this.#machine : undefined
+    await this.#endOfEnding().catch((error: unknown) => this.#fail(error))
+    const machine = this.#machine
     if (machine === undefined) return this.#presentAtRest().catch((error: unknown) => this.#fail(error))
     if (machine.stalled) throw diskFull()
     await this.#ready(machine)
@@ -297,6 +297,11 @@ export class MachineKeeper {
     } finally {
       await release()
     }
+  }
+
+  /** Waits for a machine that is just ending, as a caller may have noticed first: it counts as none. */
+  async #endOfEnding(): Promise<void> {
+    if (this.#machine?.ending === true) await this.#machine.ended
   }
 
   #image(): Promise<Image> {

@@ -4,7 +4,7 @@ import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { Sandbox } from "./sandbox.js"
 
-/** Layers that are looked at beside each other: as many as file operations can be under way. */
+/** Sandboxes and layers that are looked at beside each other: as many as file operations can be under way. */
 const examinedAtOnce = 4
 
 /**
@@ -19,7 +19,8 @@ export async function recover(means: SandboxMeans): Promise<Sandbox[]> {
   await reserve.giveWhenFull()
   // Before any sandbox is back: those that are make layers of their own.
   await compareLayers(means)
-  return Promise.all(rows.map((row) => recoverSandbox(row, means)))
+  const sandboxes = new PQueue({ concurrency: examinedAtOnce })
+  return sandboxes.addAll(rows.map((row) => () => recoverSandbox(row, means)))
 }
 
 async function recoverSandbox(row: SandboxRow, means: SandboxMeans): Promise<Sandbox> {

@@ -1,9 +1,11 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { sql } from "kysely"
+import BetterSqlite3 from "better-sqlite3"
+import { Kysely, sql, SqliteDialect } from "kysely"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { openDatabase } from "./database.js"
+import { up as sandboxesAndKeys } from "./migrations/0001-sandboxes-and-keys.js"
 
 describe("openDatabase", () => {
   let directory: string
@@ -62,6 +64,55 @@ describe("openDatabase", () => {
 
     await expect(database.insertInto("snapshots").values(snapshot).execute()).rejects.toThrow("FOREIGN KEY")
     await database.destroy()
+  })
+
+  it("brings a database of the first release up to date, with all that is in it", async () => {
+    const sqlite = new BetterSqlite3(path)
+    const first = new Kysely<unknown>({ dialect: new SqliteDialect({ database: sqlite }) })
+    await sandboxesAndKeys(first)
+    sqlite.exec(`
+      create table kysely_migration (name varchar(255) not null primary key, timestamp varchar(255) not null);
+      create table kysely_migration_lock (id varchar(255) not null primary key, is_locked integer default 0 not null);
+      insert into kysely_migration values ('0001-sandboxes-and-keys', '2026-01-01T00:00:00.000Z');
+      insert into kysely_migration_lock values ('migration_lock', 0);
+      insert into sandboxes (id, owner_id, name, image_key, created_at) values (1, 0, 'box', 'i', 1);
+      insert into layers values ('l1', 1, null, 1, 'sealed', 1), ('l2', 1, 'l1', 2, 'head', 2), ('l3', 1, 'l2', 3, 'next', 3);
+      insert into snapshots values (1, 1, 'initial', null, null, null, 1), (2, 1, 'cmd_2', 'l1', 'true', 0, 2);
+    `)
+    await first.destroy()
+
+    const database = await openDatabase(path)
+    const layers = await database.selectFrom("layers").selectAll().orderBy("id").execute()
+    const snapshots = await database.selectFrom("snapshots").selectAll().orderBy("id").execute()
+    const sandboxes = await database.selectFrom("sandboxes").selectAll().execute()
+    await database.destroy()
+
+    expect(layers).toMatchObject([
+      {
+        id: "l1",
+        parent_id: null,
+        state: "sealed",
+        sandbox_id: null,
+        image_key: "i",
+        bytes: null,
+        number: 1,
+      },
+      { id: "l2", parent_id: "l1", state: "head", sandbox_id: 1, image_key: "i" },
+      { id: "l3", parent_id: "l2", state: "next", sandbox_id: 1, image_key: "i" },
+    ])
+    expect(snapshots).toMatchObject([
+      { name: "initial", layer_id: null, label: null, bytes: 0 },
+      { name: "cmd_2", layer_id: "l1", exit_code: 0, duration_ms: null },
+    ])
+    expect(sandboxes).toMatchObject([{ name: "box", retention: "{}" }])
+  })
+
+  it("survives a loss of power where that is asked for", async () => {
+    const database = await openDatabase(path, "disk")
+    const { rows } = await sql<{ synchronous: number }>`pragma synchronous`.execute(database)
+    await database.destroy()
+
+    expect(rows).toEqual([{ synchronous: 2 }])
   })
 
   it("says which file it could not open", async () => {

@@ -65,4 +65,6 @@ CREATE INDEX layers_by_sandbox on layers (sandbox_id);
 
 CREATE INDEX layers_by_parent on layers (parent_id);
 
+CREATE INDEX layers_damaged on layers (id) where damage is not null;
+
 CREATE UNIQUE INDEX snapshots_by_label on snapshots (sandbox_id, label);

@@ -32,6 +32,7 @@ const statements = [
   sql`alter table new_layers rename to layers`,
   sql`create index layers_by_sandbox on layers (sandbox_id)`,
   sql`create index layers_by_parent on layers (parent_id)`,
+  sql`create index layers_damaged on layers (id) where damage is not null`,
 
   sql`alter table snapshots add column label text`,
   sql`alter table snapshots add column bytes integer not null default 0`,
