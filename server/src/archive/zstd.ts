@@ -25,23 +25,26 @@ const windowLimit = "--memory=32MiB"
 /** Bounds what zstd takes in all, whatever the sender chose. */
 const addressSpace = `--as=${512 * 1024 * 1024}`
 
-/** How `prlimit` ends when it finds no program to run. */
+/** The machines come first. */
+const lowestPriority = ["-n", "19"]
+
+/** How `nice` and `prlimit` end when they find no program to run. */
 const noProgram = 127
 
 /** How much of what zstd complains about is kept. */
 const maxComplaint = 1000
 
 export function compress(source: Readable): ZstdStream {
-  return run("zstd", ["-q", "-c", "-T0", "-3"], source)
+  return run(["zstd", "-q", "-c", "-T0", "-3"], source)
 }
 
 /** The source may be anything, so the process has little to waste. */
 export function decompress(source: Readable): ZstdStream {
-  return run("prlimit", [addressSpace, "--core=0", "zstd", "-q", "-d", "-c", windowLimit], source)
+  return run(["prlimit", addressSpace, "--core=0", "zstd", "-q", "-d", "-c", windowLimit], source)
 }
 
-function run(program: string, args: string[], source: Readable): ZstdStream {
-  const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] })
+function run(command: string[], source: Readable): ZstdStream {
+  const child = spawn("nice", [...lowestPriority, ...command], { stdio: ["pipe", "pipe", "pipe"] })
   const ended = endOf(child)
   const fed = pipeline(source, child.stdin).then(
     () => undefined,

@@ -17,7 +17,7 @@ const mebibyte = 1024 * 1024
 /** As large as the disks of these tests are for their guests. */
 export const testDiskBytes = 16 * mebibyte
 
-export const log = pino({ level: "silent" })
+const log = pino({ level: "silent" })
 
 /** A server's images and scratch directory, without the server. The image boots nothing, but is one in form. */
 export class ArchiveWorld {

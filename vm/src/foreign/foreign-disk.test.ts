@@ -179,7 +179,7 @@ test("does not blame the file for a host that lacks a program", async () => {
   vi.stubEnv("PATH", "")
   await expect(copy("honest")).rejects.not.toThrow(ForeignFileError)
   vi.stubEnv("PATH", directory)
-  await symlink("/usr/bin/prlimit", inDirectory("prlimit"))
+  for (const program of ["nice", "prlimit"]) await symlink(`/usr/bin/${program}`, inDirectory(program))
   await expect(copy("honest")).rejects.not.toThrow(ForeignFileError)
   vi.unstubAllEnvs()
 })

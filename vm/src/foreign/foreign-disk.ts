@@ -101,7 +101,7 @@ async function blaming(complaint: string, work: Promise<void>): Promise<void> {
   }
 }
 
-/** How `prlimit` ends when it finds no program to run. */
+/** How `nice` and `prlimit` end when they find no program to run. */
 const noProgram = 127
 
 function couldNotWork(failure: Pick<ExecaError, "code" | "exitCode" | "timedOut" | "message">): boolean {
