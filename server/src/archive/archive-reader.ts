@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto"
 import { open, type FileHandle } from "node:fs/promises"
 import { dirname } from "node:path"
+import { Readable } from "node:stream"
+import type { ReadableStream as NodeReadableStream } from "node:stream/web"
 import { requireSpace } from "../sandboxes/means.js"
 import { ByteReader, TruncatedError } from "./byte-reader.js"
-import { incoming } from "./incoming.js"
 import {
   manifestName,
   maxManifestBytes,
@@ -40,7 +41,7 @@ export class ArchiveReader {
    * @param maxDiskBytes The largest disk that is taken in, in bytes as the guest sees it.
    */
   static async open(archive: ReadableStream<Uint8Array>, maxDiskBytes: number): Promise<ArchiveReader> {
-    const zstd = decompress(incoming(archive))
+    const zstd = decompress(Readable.fromWeb(archive as NodeReadableStream))
     const bytes = new ByteReader(zstd.output)
     try {
       const manifest = await explained(async () => {

@@ -47,7 +47,6 @@ export async function exportArchive(
     undo.add(() => zstd.stop())
     return outgoing(zstd.output, end)
   } catch (error) {
-    log.error({ sandbox: request.sandbox.name, err: error }, "the sandbox could not be exported")
     await end()
     throw asFailure(error)
   }

@@ -45,7 +45,7 @@ export interface ImportedSandbox {
 /**
  * Takes in an archive. Nothing of a refused one is left.
  *
- * @throws Failure `invalid_request` with what is wrong with the archive, `disk_full`, `timeout` when no more of it comes.
+ * @throws Failure `invalid_request` with what is wrong with the archive, `disk_full`, and what the stream itself fails with.
  */
 export async function importArchive(
   archive: ReadableStream<Uint8Array>,

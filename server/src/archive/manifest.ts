@@ -8,7 +8,10 @@ export const manifestName = "manifest.json"
 /** The entry of the sandbox's disk. */
 export const diskName = "disk.qcow2"
 
-/** A command of 256 KiB takes up to six times as much as JSON. */
+/** As long as a command may be. */
+const maxCommandCharacters = 256 * 1024
+
+/** The longest command takes up to six times as much as JSON. */
 export const maxManifestBytes = 2 * 1024 * 1024
 
 /** The entry of one of the image's files. */
@@ -51,9 +54,9 @@ const manifestSchema = z.object({
       .string()
       .regex(/^[A-Za-z0-9._-]{1,64}$/)
       .nullable(),
-    command: z.string().nullable(),
+    command: z.string().max(maxCommandCharacters).nullable(),
     exit_code: z.int().nullable(),
-    duration_ms: z.number().nonnegative().nullable(),
+    duration_ms: z.int().nonnegative().nullable(),
     created_at: time,
   }),
   image: z.object({

@@ -30,7 +30,7 @@ test("what goes to a server with the same image rests on that image", async () =
   expect(await here.same(imported, disk)).toBe(true)
   expect(imported.manifest).toMatchObject({
     sandbox: { name: "box", created_at: "2026-01-01T00:00:00.000Z" },
-    snapshot: { label: "release-1", command: 'make \u0001 "it"\n', exit_code: 2, duration_ms: 12.5 },
+    snapshot: { label: "release-1", command: 'make \u0001 "it"\n', exit_code: 2, duration_ms: 12 },
     image: { key: "aa", disk_bytes: testDiskBytes },
   })
   await imported.dispose()

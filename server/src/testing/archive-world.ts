@@ -93,7 +93,7 @@ export class ArchiveWorld {
           label: "release-1",
           command: 'make \u0001 "it"\n',
           exit_code: 2,
-          duration_ms: 12.5,
+          duration_ms: 12,
           created_at: "2026-01-02T00:00:00.000Z",
         },
         image: this.image,
