@@ -7,8 +7,10 @@ import { LayerDirectory } from "./disk/layer-directory.js"
 import type { LayerId } from "./disk/layer.js"
 import type { Image } from "./image.js"
 import type { Machine, MachineId } from "./machine/machine.js"
+import { MachineViewer } from "./machine/machine-viewer.js"
 import { MachineProcess } from "./machine/process.js"
 import { adoptMachine, startMachine, type GuestIdentity } from "./machine/start.js"
+import type { Viewer } from "./machine/viewer.js"
 import { TemplateStore } from "./template/template-store.js"
 import { longestSocketPath } from "./unix-socket.js"
 
@@ -65,13 +67,14 @@ export class MachineRoom {
    * Starts a machine on a disk; some 250 ms under emulation.
    *
    * @param layers From the oldest to the writable head.
+   * @param identity Default: the disk keeps the names of the machine that it was made in.
    * @throws MachineStartError; nothing of the machine is left then.
    */
   async start(
     id: MachineId,
     image: Image,
     layers: readonly LayerId[],
-    identity: GuestIdentity,
+    identity?: GuestIdentity,
   ): Promise<Machine> {
     return startMachine(
       id,
@@ -81,6 +84,17 @@ export class MachineRoom {
       layers,
       identity,
     )
+  }
+
+  /**
+   * Starts a machine to look at a disk's files with; some 250 ms under emulation. What it writes goes into `scratch`, an
+   * empty layer that the caller made on top of the others and removes once the viewer is closed.
+   *
+   * @param layers From the oldest to the one to look at; none for the image's blank disk.
+   * @throws MachineStartError; nothing of the machine is left then.
+   */
+  async view(id: MachineId, image: Image, layers: readonly LayerId[], scratch: LayerId): Promise<Viewer> {
+    return new MachineViewer(await this.start(id, image, [...layers, scratch]))
   }
 
   /**

@@ -9,6 +9,7 @@ import (
 
 	"opensandbox/agent/internal/dirt"
 	"opensandbox/agent/internal/linux"
+	"opensandbox/agent/internal/view"
 )
 
 const (
@@ -16,6 +17,7 @@ const (
 	Base = "/base"
 
 	own   = "/disk"
+	upper = own + "/up"
 	whole = "/root-of-machine"
 )
 
@@ -28,8 +30,10 @@ var pseudo = []string{"/proc", "/sys", "/dev", "/run"}
 
 // Disk is the machine's own disk, mounted.
 type Disk struct {
-	// Held open: the mount itself is out of sight once the root is in place.
-	top    *os.File
+	// The disk's own directory and what is laid over the base. Held open: the mounts are out of sight once the root is
+	// in place.
+	top, upper, base *os.File
+
 	dirt   *dirt.Watch
 	writes *writeCount
 
@@ -50,20 +54,43 @@ func Mount(device string, watch *dirt.Watch) (*Disk, error) {
 	if err := mount(device, own, "ext4", syscall.MS_NOATIME, quiet); err != nil {
 		return nil, err
 	}
-	top, err := os.Open(own)
+	d := &Disk{dirt: watch, writes: openWriteCount(device)}
+	err := d.hold()
 	if err == nil {
 		err = overlay()
 	}
 	if err != nil {
-		top.Close()
+		d.letGo()
 		syscall.Unmount(own, syscall.MNT_DETACH)
 		return nil, err
 	}
-	return &Disk{top: top, dirt: watch, writes: openWriteCount(device)}, nil
+	return d, nil
+}
+
+func (d *Disk) hold() (err error) {
+	if d.top, err = os.Open(own); err != nil {
+		return err
+	}
+	if d.upper, err = os.Open(upper); err != nil {
+		return err
+	}
+	d.base, err = os.Open(Base)
+	return err
+}
+
+func (d *Disk) letGo() {
+	d.top.Close()
+	d.upper.Close()
+	d.base.Close()
+}
+
+// View looks at the disk's files. The disk must stay mounted.
+func (d *Disk) View() (*view.View, error) {
+	return view.Open(int(d.upper.Fd()), int(d.base.Fd()))
 }
 
 func overlay() error {
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/up,workdir=%s/work,redirect_dir=on", Base, own, own)
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s/work,redirect_dir=on", Base, upper, own)
 	if err := mount("overlay", whole, "overlay", syscall.MS_NOATIME, options); err != nil {
 		return err
 	}

@@ -87,13 +87,17 @@ func (g *Guest) setUp(request protocol.Setup) (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// name writes names to a disk that is the user's. Where that fails the machine is none the worse.
+// name writes names to a disk that is the user's, if there are any. Where that fails the machine is none the worse.
 func (g *Guest) name(request protocol.Setup) {
-	if err := identity.SetHostname("/", request.Hostname); err != nil {
-		g.Log.Printf("hostname: %v", err)
+	if request.Hostname != "" {
+		if err := identity.SetHostname("/", request.Hostname); err != nil {
+			g.Log.Printf("hostname: %v", err)
+		}
 	}
-	if err := identity.SetMachineID("/", request.MachineID); err != nil {
-		g.Log.Printf("machine id: %v", err)
+	if request.MachineID != "" {
+		if err := identity.SetMachineID("/", request.MachineID); err != nil {
+			g.Log.Printf("machine id: %v", err)
+		}
 	}
 }
 
@@ -142,17 +146,24 @@ func directoryFor(cwd *string) (string, error) {
 
 // Sync makes all that was written so far part of the disk.
 func (g *Guest) Sync() (disk.Synced, error) {
-	g.mu.Lock()
-	mounted := g.disk
-	g.mu.Unlock()
-	if mounted == nil {
-		return disk.Synced{}, notSetUp()
+	mounted, err := g.mounted()
+	if err != nil {
+		return disk.Synced{}, err
 	}
 	synced, err := mounted.Sync()
 	if err != nil {
 		return disk.Synced{}, protocol.Errorf(protocol.CodeSyncFailed, "%v", err)
 	}
 	return synced, nil
+}
+
+func (g *Guest) mounted() (*disk.Disk, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.disk == nil {
+		return nil, notSetUp()
+	}
+	return g.disk, nil
 }
 
 // How long emptying the workspace may take.

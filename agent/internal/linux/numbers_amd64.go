@@ -1,8 +1,11 @@
 package linux
 
 const (
+	sysFstatat       = 262
 	sysPerfEventOpen = 298
 	sysSyncfs        = 306
 	sysFinitModule   = 313
 	sysMemfdCreate   = 319
+	sysOpenTree      = 428
+	sysOpenat2       = 437
 )

@@ -1,8 +1,11 @@
 package linux
 
 const (
+	sysFstatat       = 79
 	sysPerfEventOpen = 241
 	sysSyncfs        = 267
 	sysFinitModule   = 273
 	sysMemfdCreate   = 279
+	sysOpenTree      = 428
+	sysOpenat2       = 437
 )

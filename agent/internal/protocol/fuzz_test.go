@@ -38,6 +38,7 @@ func FuzzParseRequest(f *testing.F) {
 		`{"op":"exec","command":"true","cwd":"/","env":{"A":"b"},"pty":{"cols":80,"rows":24,"term":"xterm"},"stdin":true,"sync":true}`,
 		`{"op":"setup","device":"/dev/vdb","hostname":"box","machineId":"0123456789abcdef0123456789abcdef","unixTimeMs":1,"entropy":"` +
 			`AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}`,
+		`{"op":"changes","limit":10}`, `{"op":"read","path":"/etc/hosts","limit":0}`, `{"op":"digest","paths":["a","b"]}`,
 	} {
 		f.Add([]byte(text))
 	}

@@ -30,12 +30,12 @@ type Ping struct {
 	Op string `json:"op"`
 }
 
-// Setup makes a freshly cloned machine the one it shall be.
+// Setup makes a freshly cloned machine the one it shall be. Without names it writes none to the disk.
 type Setup struct {
 	Op         string `json:"op"`
 	Device     string `json:"device"`
-	Hostname   string `json:"hostname"`
-	MachineID  string `json:"machineId"`
+	Hostname   string `json:"hostname,omitempty"`
+	MachineID  string `json:"machineId,omitempty"`
 	UnixTimeMs int64  `json:"unixTimeMs"`
 	Entropy    string `json:"entropy"`
 }
@@ -66,6 +66,25 @@ type Sync struct {
 // Wipe empties the workspace.
 type Wipe struct {
 	Op string `json:"op"`
+}
+
+// Changes lists how the disk differs from the base. It answers with one Change a line, as output.
+type Changes struct {
+	Op    string `json:"op"`
+	Limit int    `json:"limit"`
+}
+
+// Read asks for a file's content, as output. Its path is PathText, relative to the workspace.
+type Read struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Limit int64  `json:"limit"`
+}
+
+// Digest asks for the SHA-256 of files. Their paths are PathText.
+type Digest struct {
+	Op    string   `json:"op"`
+	Paths []string `json:"paths"`
 }
 
 // Pong is the result of a ping.
@@ -102,6 +121,55 @@ type WipeDone struct {
 	OK bool `json:"ok"`
 }
 
+// Change is a path at which the disk may differ from the base, and what is there in either: nil for nothing.
+type Change struct {
+	Path string     `json:"path"`
+	Was  *FileState `json:"was"`
+	Now  *FileState `json:"now"`
+}
+
+// FileState is what the file system says of a file. Target is PathText, and only a symbolic link has it.
+type FileState struct {
+	Type    FileType `json:"type"`
+	Mode    uint32   `json:"mode"`
+	UID     uint32   `json:"uid"`
+	GID     uint32   `json:"gid"`
+	Size    int64    `json:"size"`
+	MtimeNs string   `json:"mtimeNs"`
+	CtimeNs string   `json:"ctimeNs"`
+	Ino     string   `json:"ino"`
+	Target  *string  `json:"target,omitempty"`
+}
+
+// FileType is one letter.
+type FileType string
+
+// The types of files.
+const (
+	TypeRegular   FileType = "f"
+	TypeDirectory FileType = "d"
+	TypeLink      FileType = "l"
+	TypeOther     FileType = "o"
+)
+
+// ChangesDone follows the changes: there were more when they are cut off.
+type ChangesDone struct {
+	OK        bool `json:"ok"`
+	Truncated bool `json:"truncated"`
+}
+
+// ReadDone follows a file's content, whose length in bytes it says.
+type ReadDone struct {
+	OK   bool  `json:"ok"`
+	Size int64 `json:"size"`
+}
+
+// DigestDone has a digest in hexadecimal for each path, nil for what is no regular file.
+type DigestDone struct {
+	OK      bool      `json:"ok"`
+	Digests []*string `json:"digests"`
+}
+
 // Code names an error for programs.
 type Code string
 
@@ -116,6 +184,10 @@ const (
 	CodeBadCwd         Code = "bad_cwd"
 	CodeSyncFailed     Code = "sync_failed"
 	CodeWipeIncomplete Code = "wipe_incomplete"
+	CodeNotFound       Code = "not_found"
+	CodeNotAFile       Code = "not_a_file"
+	CodeTooLarge       Code = "too_large"
+	CodeIO             Code = "io"
 	CodeInternal       Code = "internal"
 )
 
@@ -156,7 +228,7 @@ func ParseHello(payload []byte) (Hello, error) {
 	return hello, nil
 }
 
-// ParseRequest reads and checks a request: a Ping, Setup, Exec, Sync or Wipe.
+// ParseRequest reads and checks a request: a Ping, Setup, Exec, Sync, Wipe, Changes, Read or Digest.
 func ParseRequest(payload []byte) (any, error) {
 	var head struct {
 		Op string `json:"op"`
@@ -175,6 +247,12 @@ func ParseRequest(payload []byte) (any, error) {
 		return parse(payload, func(Sync) error { return nil })
 	case "wipe":
 		return parse(payload, func(Wipe) error { return nil })
+	case "changes":
+		return parse(payload, checkChanges)
+	case "read":
+		return parse(payload, checkRead)
+	case "digest":
+		return parse(payload, checkDigest)
 	}
 	return nil, fmt.Errorf("unknown op %.40q", head.Op)
 }
@@ -219,9 +297,9 @@ func checkSetup(s Setup) error {
 		return fmt.Errorf("entropy is not %d to %d bytes in base64", minEntropy, maxEntropy)
 	case !devicePath.MatchString(s.Device):
 		return errors.New("device is not the path of a device")
-	case !dnsLabel.MatchString(s.Hostname):
+	case s.Hostname != "" && !dnsLabel.MatchString(s.Hostname):
 		return errors.New("hostname is not a DNS label")
-	case !hex32.MatchString(s.MachineID):
+	case s.MachineID != "" && !hex32.MatchString(s.MachineID):
 		return errors.New("machineId is not 32 hexadecimal digits")
 	case s.UnixTimeMs < 0 || s.UnixTimeMs > maxTime:
 		return errors.New("unixTimeMs is not a time")
@@ -242,6 +320,46 @@ func checkExec(e Exec) error {
 	}
 	if e.Pty != nil && !termName.MatchString(e.Pty.Term) {
 		return errors.New("pty.term is not the name of a terminal")
+	}
+	return nil
+}
+
+// Bounds of what is looked into at one time: paths to list, paths to digest, and the bytes of each.
+const (
+	maxChanges = 1_000_000
+	maxDigests = 256
+	maxPath    = 4096
+)
+
+func checkChanges(c Changes) error {
+	if c.Limit < 1 || c.Limit > maxChanges {
+		return fmt.Errorf("limit is not 1 to %d", maxChanges)
+	}
+	return nil
+}
+
+func checkRead(r Read) error {
+	if r.Limit < 0 {
+		return errors.New("limit is below zero")
+	}
+	return checkPath(r.Path)
+}
+
+func checkDigest(d Digest) error {
+	if len(d.Paths) < 1 || len(d.Paths) > maxDigests {
+		return fmt.Errorf("paths are not 1 to %d", maxDigests)
+	}
+	for _, path := range d.Paths {
+		if err := checkPath(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPath(text string) error {
+	if path := PathBytes(text); path == "" || len(path) > maxPath || strings.ContainsRune(path, 0) {
+		return fmt.Errorf("a path is not 1 to %d bytes without a zero byte", maxPath)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func TestNumbersAreThoseOfTheSchema(t *testing.T) {
 func TestCodesAreThoseOfTheSchema(t *testing.T) {
 	ours := []Code{
 		CodeBadRequest, CodeTooManyStreams, CodeNotSetUp, CodeAlreadySetUp, CodeSetupFailed, CodeSpawnFailed, CodeBadCwd,
-		CodeSyncFailed, CodeWipeIncomplete, CodeInternal,
+		CodeSyncFailed, CodeWipeIncomplete, CodeNotFound, CodeNotAFile, CodeTooLarge, CodeIO, CodeInternal,
 	}
 	codes := readSchema(t).Codes
 	if len(codes) != len(ours) {
@@ -80,7 +80,8 @@ func TestMessagesHaveTheFieldsOfTheSchema(t *testing.T) {
 	ours := map[string]any{
 		"hello": Hello{}, "welcome": Welcome{}, "ping": Ping{}, "setup": Setup{}, "exec": Exec{}, "sync": Sync{}, "wipe": Wipe{},
 		"pong": Pong{}, "setupDone": SetupDone{}, "execDone": ExecDone{}, "syncDone": SyncDone{}, "wipeDone": WipeDone{},
-		"failure": Error{},
+		"changes": Changes{}, "change": Change{}, "fileState": FileState{}, "changesDone": ChangesDone{},
+		"read": Read{}, "readDone": ReadDone{}, "digest": Digest{}, "digestDone": DigestDone{}, "failure": Error{},
 	}
 	messages := readSchema(t).Messages
 	if len(messages) != len(ours) {

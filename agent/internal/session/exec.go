@@ -16,8 +16,8 @@ func (s *session) exec(st *stream, request protocol.Exec) (any, error) {
 	}
 	st.attach(process)
 	var copies sync.WaitGroup
-	s.copyOutput(&copies, st, process.Stdout, protocol.TypeStdout, st.stdout)
-	s.copyOutput(&copies, st, process.Stderr, protocol.TypeStderr, st.stderr)
+	copyOutput(&copies, process.Stdout, s.stdout(st))
+	copyOutput(&copies, process.Stderr, s.stderr(st))
 	if process.Stdin != nil {
 		go s.feed(st, process)
 	}
@@ -56,7 +56,7 @@ func describe(done *protocol.ExecDone, status syscall.WaitStatus, cancelled bool
 	done.ExitCode = &code
 }
 
-func (s *session) copyOutput(all *sync.WaitGroup, st *stream, from *command.Output, kind protocol.Type, credit *window) {
+func copyOutput(all *sync.WaitGroup, from *command.Output, to *output) {
 	if from == nil {
 		return
 	}
@@ -64,17 +64,8 @@ func (s *session) copyOutput(all *sync.WaitGroup, st *stream, from *command.Outp
 	go func() {
 		defer all.Done()
 		from.Copy(func(chunk []byte) error {
-			for len(chunk) > 0 {
-				n := credit.take(len(chunk))
-				if n == 0 {
-					return errGone
-				}
-				if err := s.send(st, kind, chunk[:n]); err != nil {
-					return err
-				}
-				chunk = chunk[n:]
-			}
-			return nil
+			_, err := to.Write(chunk)
+			return err
 		})
 	}()
 }

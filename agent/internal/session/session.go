@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,9 @@ type Guest interface {
 	Start(protocol.Exec) (*command.Process, error)
 	Sync() (disk.Synced, error)
 	Wipe() error
+	Changes(limit int, report func(protocol.Change) error) (truncated bool, err error)
+	Read(path string, limit int64, to io.Writer) (size int64, err error)
+	Digest(paths []string) ([]*string, error)
 }
 
 type session struct {
@@ -152,6 +156,15 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 		return protocol.SyncDone{OK: true, SyncUs: synced.Took.Microseconds(), Wrote: synced.Wrote}, err
 	case protocol.Wipe:
 		return protocol.WipeDone{OK: true}, s.guest.Wipe()
+	case protocol.Changes:
+		truncated, err := s.changes(st, request.Limit)
+		return protocol.ChangesDone{OK: true, Truncated: truncated}, err
+	case protocol.Read:
+		size, err := s.guest.Read(protocol.PathBytes(request.Path), request.Limit, s.stdout(st))
+		return protocol.ReadDone{OK: true, Size: size}, err
+	case protocol.Digest:
+		digests, err := s.guest.Digest(pathBytes(request.Paths))
+		return protocol.DigestDone{OK: true, Digests: digests}, err
 	default:
 		return protocol.Pong{OK: true, UptimeMs: s.guest.Uptime().Milliseconds()}, nil
 	}

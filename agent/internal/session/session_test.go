@@ -3,9 +3,11 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,27 @@ func (g hostGuest) Sync() (disk.Synced, error) {
 
 func (g hostGuest) Wipe() error {
 	return protocol.Errorf(protocol.CodeWipeIncomplete, "one entry is left")
+}
+
+func (g hostGuest) Changes(limit int, report func(protocol.Change) error) (bool, error) {
+	state := &protocol.FileState{Type: protocol.TypeRegular, Mode: 0o644, Ino: "1"}
+	for i := 0; i < limit; i++ {
+		if err := report(protocol.Change{Path: "/file", Now: state}); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (g hostGuest) Read(path string, limit int64, to io.Writer) (int64, error) {
+	n, err := to.Write([]byte(path))
+	return int64(n), err
+}
+
+func (g hostGuest) Digest(paths []string) ([]*string, error) {
+	digests := make([]*string, len(paths))
+	digests[0] = &paths[0]
+	return digests, nil
 }
 
 // host is the other end of a session.
@@ -268,6 +291,9 @@ func TestErrorsAreAnswered(t *testing.T) {
 		{`{"op":"ping"`, "bad_request"},
 		{`{"op":"exec","command":"a\u0000b","stdin":false,"sync":false}`, "bad_request"},
 		{`{"op":"wipe"}`, "wipe_incomplete"},
+		{`{"op":"changes","limit":0}`, "bad_request"},
+		{`{"op":"read","path":"","limit":1}`, "bad_request"},
+		{`{"op":"digest","paths":["a\u0000b"]}`, "bad_request"},
 		{`{"op":"setup","device":"/dev/vdb","hostname":"box","machineId":"` + strings.Repeat("0", 32) +
 			`","unixTimeMs":1,"entropy":"` + strings.Repeat("A", 44) + `"}`, "internal"},
 	} {
@@ -278,6 +304,30 @@ func TestErrorsAreAnswered(t *testing.T) {
 	}
 	h.send(protocol.TypeRequest, 99, []byte(`{"op":"ping"}`))
 	if response, _, _ := h.result(99); response["ok"] != true || response["uptimeMs"] != 1000.0 {
+		t.Errorf("%v", response)
+	}
+}
+
+func TestChangesComeAsLinesAndTheirEndSaysThatThereAreMore(t *testing.T) {
+	const many = 5000
+	h := greeted(t)
+	h.send(protocol.TypeRequest, 1, []byte(fmt.Sprintf(`{"op":"changes","limit":%d}`, many)))
+	response, stdout, _ := h.result(1)
+	const line = `{"path":"/file","was":null,"now":{"type":"f","mode":420,"uid":0,"gid":0,"size":0,` +
+		`"mtimeNs":"","ctimeNs":"","ino":"1"}}` + "\n"
+	if response["truncated"] != true || stdout != strings.Repeat(line, many) {
+		t.Errorf("%v and %d bytes, beginning with %.200s", response, len(stdout), stdout)
+	}
+}
+
+func TestPathsThatAreNoTextReachTheGuest(t *testing.T) {
+	h := greeted(t)
+	h.send(protocol.TypeRequest, 1, []byte(`{"op":"read","path":"caf\uefe9","limit":5}`))
+	if response, stdout, _ := h.result(1); response["size"] != 4.0 || stdout != "caf\xe9" {
+		t.Errorf("%v %q", response, stdout)
+	}
+	h.send(protocol.TypeRequest, 2, []byte(`{"op":"digest","paths":["a","b"]}`))
+	if response, _, _ := h.result(2); !reflect.DeepEqual(response["digests"], []any{"a", nil}) {
 		t.Errorf("%v", response)
 	}
 }

@@ -9,8 +9,7 @@ import (
 
 // unprotectEntry takes the attributes away from a file or directory, by its name.
 func unprotectEntry(directory int, name string) {
-	const oPath = 0x200000
-	look, err := syscall.Openat(directory, name, oPath|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
+	look, err := syscall.Openat(directory, name, linux.OPath|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return
 	}

@@ -2,12 +2,25 @@ import type { Socket } from "node:net"
 import type { z } from "zod"
 import { DeadlineError, within } from "../deadline.js"
 import { connectWhenReady } from "../unix-socket.js"
+import { ChangeList } from "./change-list.js"
+import type { ChangedPath } from "./changed-path.js"
 import { AgentError, AgentGoneError, ProtocolError } from "./errors.js"
 import { CommandStream, type ExecRequest, type Execution, type OutputHandlers } from "./execution.js"
 import { encodeFrame, FrameDecoder, limits, type Frame, type FrameType } from "./frame.js"
 import { greet, type Greeting } from "./handshake.js"
-import { pong, setupDone, syncDone, wipeDone, type Request, type SetupRequest } from "./messages.js"
+import {
+  changesDone,
+  digestDone,
+  pong,
+  readDone,
+  setupDone,
+  syncDone,
+  wipeDone,
+  type Request,
+  type SetupRequest,
+} from "./messages.js"
 import { Answer, type Stream } from "./stream.js"
+import { StreamedAnswer } from "./streamed-answer.js"
 
 export { AgentError, AgentGoneError } from "./errors.js"
 export type { ExecRequest, ExecResult, Execution } from "./execution.js"
@@ -125,6 +138,62 @@ export class AgentConnection {
     await this.#ask({ op: "wipe" }, wipeDone, deadlineMs)
   }
 
+  /**
+   * Lists how the disk differs from the image's base: each directory right before what is in it, names in the order of
+   * their bytes.
+   *
+   * @param limit The most paths, 1 to 1,000,000; `truncated` says that there may be more after them.
+   * @throws AgentError with code `io` or `not_set_up`.
+   */
+  async changes(limit: number, deadlineMs: number): Promise<{ changes: ChangedPath[]; truncated: boolean }> {
+    const list = new ChangeList(limit)
+    const { truncated } = await this.#download(
+      { op: "changes", limit },
+      changesDone,
+      (bytes) => {
+        list.push(bytes)
+      },
+      deadlineMs,
+    )
+    return { changes: list.changes, truncated }
+  }
+
+  /**
+   * Reads a regular file. Links are followed inside the sandbox's root.
+   *
+   * @param path Relative to `/workspace` when it does not begin with a slash.
+   * @param limit The most bytes that it may have.
+   * @throws AgentError with code `not_found`, `not_a_file`, `too_large`, `io` or `not_set_up`.
+   */
+  async read(path: string, limit: number, deadlineMs: number): Promise<Uint8Array<ArrayBuffer>> {
+    const pieces: Uint8Array[] = []
+    let length = 0
+    const { size } = await this.#download(
+      { op: "read", path, limit },
+      readDone,
+      (bytes) => {
+        length += bytes.length
+        if (length > limit) throw new ProtocolError("more of a file than was asked for")
+        pieces.push(new Uint8Array(bytes))
+      },
+      deadlineMs,
+    )
+    if (length !== size) throw new AgentError("io", `the file has ${size} bytes, of which ${length} came`)
+    return joined(pieces, length)
+  }
+
+  /**
+   * @param paths At most 256.
+   * @returns the SHA-256 of each file in hexadecimal; null for what is no regular file. Links are not followed.
+   * @throws AgentError with code `io` or `not_set_up`.
+   */
+  async digest(paths: readonly string[], deadlineMs: number): Promise<(string | null)[]> {
+    const { digests } = await this.#ask({ op: "digest", paths: [...paths] }, digestDone, deadlineMs)
+    if (digests.length !== paths.length)
+      throw new AgentError("io", `${digests.length} digests came of ${paths.length} files`)
+    return digests
+  }
+
   /** Hangs up. The agent notices when the next session begins. */
   close(): void {
     this.#hangUp("the connection to the agent was closed here")
@@ -133,6 +202,21 @@ export class AgentConnection {
   async #ask<Done>(request: Request, done: z.ZodType<Done>, deadlineMs: number): Promise<Done> {
     const answer = new Answer(done)
     this.#open(this.#nextStream(), request, answer)
+    return within(deadlineMs, `the agent's answer to ${request.op}`, answer.promise)
+  }
+
+  /** Asks what is answered by output as well. */
+  async #download<Done>(
+    request: Request,
+    done: z.ZodType<Done>,
+    sink: (bytes: Uint8Array) => void,
+    deadlineMs: number,
+  ): Promise<Done> {
+    const id = this.#nextStream()
+    const answer = new StreamedAnswer(done, sink, (type, payload) => {
+      this.#send(type, id, payload)
+    })
+    this.#open(id, request, answer)
     return within(deadlineMs, `the agent's answer to ${request.op}`, answer.promise)
   }
 
@@ -194,6 +278,16 @@ export class AgentConnection {
     for (const stream of this.#streams.values()) stream.fail(this.#gone)
     this.#streams.clear()
   }
+}
+
+function joined(pieces: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
 }
 
 function parseJson(payload: Uint8Array): unknown {

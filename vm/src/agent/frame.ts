@@ -20,6 +20,10 @@ export const limits = {
   window: 256 * 1024,
   /** Streams that are open at one time. */
   streams: 256,
+  /** Characters of a path; a path's text has at most as many as the path has bytes. */
+  path: 4096,
+  /** Paths in one request for digests: its response has room for no more. */
+  digests: 256,
 } as const
 
 export const frameTypes = {

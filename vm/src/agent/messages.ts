@@ -1,4 +1,5 @@
 import { z } from "zod"
+import { limits } from "./frame.js"
 
 const count = z.int().min(0)
 const hex32 = z.string().regex(/^[0-9a-f]{32}$/)
@@ -18,8 +19,11 @@ export const ping = z.strictObject({ op: z.literal("ping") })
 export const setup = z.strictObject({
   op: z.literal("setup"),
   device: z.string().regex(/^\/dev\/[a-z0-9]{1,32}$/),
-  hostname: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
-  machineId: hex32,
+  hostname: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
+    .optional(),
+  machineId: hex32.optional(),
   unixTimeMs: count.max(253402300799999),
   /** 32 to 512 bytes in base64. */
   entropy: z.string().min(44).max(684),
@@ -45,6 +49,17 @@ export const sync = z.strictObject({ op: z.literal("sync") })
 
 export const wipe = z.strictObject({ op: z.literal("wipe") })
 
+const path = z.string().min(1).max(limits.path)
+
+export const changes = z.strictObject({ op: z.literal("changes"), limit: z.int().min(1).max(1_000_000) })
+
+export const read = z.strictObject({ op: z.literal("read"), path, limit: count })
+
+export const digest = z.strictObject({
+  op: z.literal("digest"),
+  paths: z.array(path).min(1).max(limits.digests),
+})
+
 export const pong = z.strictObject({ ok: z.literal(true), uptimeMs: count })
 
 export const setupDone = z.strictObject({ ok: z.literal(true), mountUs: count })
@@ -69,13 +84,59 @@ export const syncDone = z.strictObject({
 
 export const wipeDone = z.strictObject({ ok: z.literal(true) })
 
+const userNumber = z.int().min(0).max(0xffffffff)
+const nanoseconds = z.string().regex(/^-?[0-9]{1,20}$/)
+
+export const fileState = z.strictObject({
+  type: z.enum(["f", "d", "l", "o"]),
+  mode: z.int().min(0).max(0o7777),
+  uid: userNumber,
+  gid: userNumber,
+  size: count,
+  mtimeNs: nanoseconds,
+  ctimeNs: nanoseconds,
+  ino: z.string().regex(/^[0-9]{1,20}$/),
+  target: z.string().max(limits.path).exactOptional(),
+})
+
+export const change = z.strictObject({
+  path: z.string().startsWith("/").max(limits.path),
+  was: fileState.nullable(),
+  now: fileState.nullable(),
+})
+
+export const changesDone = z.strictObject({ ok: z.literal(true), truncated: z.boolean() })
+
+export const readDone = z.strictObject({ ok: z.literal(true), size: count })
+
+export const digestDone = z.strictObject({
+  ok: z.literal(true),
+  digests: z
+    .array(
+      z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .nullable(),
+    )
+    .max(limits.digests),
+})
+
 export const failure = z.strictObject({
   ok: z.literal(false),
   code: z.string().regex(/^[a-z_]{1,64}$/),
   message: z.string().max(1024),
 })
 
-export type Request = z.infer<typeof ping | typeof setup | typeof exec | typeof sync | typeof wipe>
+export type Request = z.infer<
+  | typeof ping
+  | typeof setup
+  | typeof exec
+  | typeof sync
+  | typeof wipe
+  | typeof changes
+  | typeof read
+  | typeof digest
+>
 
 /** What makes a clone a machine of its own, and where its disk is. */
 export type SetupRequest = Omit<z.infer<typeof setup>, "op">

@@ -6,7 +6,7 @@ import type { SendFrame } from "./stream.js"
 export type OutputHandler = (chunk: Uint8Array) => void | Promise<void>
 
 /** How much output is handled before credit for it is granted: small outputs need no such frame. */
-const creditStep = 64 * 1024
+export const creditStep = 64 * 1024
 
 /** Output waits in blocks of this many bytes, so that a flood of tiny frames takes no more memory than its bytes. */
 const blockSize = 32 * 1024

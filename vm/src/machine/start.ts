@@ -41,6 +41,7 @@ const runState = z.object({ status: z.string() })
  * Clones the template on to a disk and waits until the guest is ready for commands.
  *
  * @param layers The disk's layers from the oldest to the writable head.
+ * @param identity Written to the disk; without one it keeps the names that are there.
  * @throws MachineStartError when it does not come up; nothing of it is left then.
  */
 export async function startMachine(
@@ -49,7 +50,7 @@ export async function startMachine(
   template: Template,
   disk: LayerDirectory,
   layers: readonly LayerId[],
-  identity: GuestIdentity,
+  identity: GuestIdentity | undefined,
 ): Promise<Machine> {
   if (layers.length === 0) throw new MachineStartError("a machine needs a layer to write to")
   const blank: ChainLink = { node: blankNode, path: template.image.blankDisk }
