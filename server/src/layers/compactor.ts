@@ -1,3 +1,4 @@
+import { failpoint } from "#failpoint"
 import type { RewrittenLayer } from "@opensandbox/vm"
 import PQueue from "p-queue"
 import { compactionPlan, isTooDeep, type CompactionPlan } from "./compaction-plan.js"
@@ -126,13 +127,16 @@ export class Compactor {
     await this.#health.requireSameContent([...between, top])
     const image = await images.get(top.image_key)
     const rewriting = await room.disk.rewrite(layer, base, image, this.#closing.signal)
+    failpoint("compaction.written")
     metrics.compactionBytes.inc(rewriting.fingerprint.bytes)
     if ((await layers.find(layer)) === undefined) {
       await rewriting.discard()
       return "obsolete"
     }
     await rewriting.replace()
+    failpoint("compaction.replaced")
     const unneeded = await layers.rebase(layer, base, rewriting.fingerprint)
+    failpoint("compaction.recorded")
     if (unneeded === undefined) {
       await room.disk.remove(layer)
       return "obsolete"

@@ -1,3 +1,4 @@
+import { failpoint } from "#failpoint"
 import type { ChainLayer } from "./compaction-plan.js"
 import type { LayerMeans } from "./layer-means.js"
 
@@ -53,7 +54,10 @@ export async function removeLayerFiles(
   if (gone.length === 0) return
   try {
     await layers.makeDurable()
-    for (const layer of gone) await room.disk.remove(layer)
+    for (const layer of gone) {
+      await room.disk.remove(layer)
+      failpoint("layers.file-removed")
+    }
   } catch (error) {
     log.warn({ layers: gone, err: error }, "files that nothing needs could not be removed")
   }

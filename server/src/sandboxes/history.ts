@@ -1,3 +1,4 @@
+import { failpoint } from "#failpoint"
 import type { ExecResult, Machine } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import { pinChain, removeLayerFiles, type SealedDisk } from "../layers/layer-files.js"
@@ -91,6 +92,7 @@ export class History {
       const { layer, bytes } = await this.#keeper.present()
       const snapshot = { ...this.#nextSnapshot("snap"), ...(label !== undefined && { label }) }
       await store.nameLayer(id, layer, snapshot, bytes).catch(fail)
+      failpoint("present.named")
       this.limits.enforce()
       return snapshot.name
     })
@@ -217,8 +219,12 @@ export class History {
     const present = layer === last.layer_id ? undefined : this.#nextSnapshot("fork")
     try {
       const image = await images.get(this.#sandbox.image_key)
-      for (const { head } of sandboxes) await room.disk.create(head, layer, image)
+      for (const { head } of sandboxes) {
+        await room.disk.create(head, layer, image)
+        failpoint("fork.head-made")
+      }
       const rows = await store.fork(sandboxes, layer, last, present)
+      failpoint("fork.recorded")
       metrics.forks.inc(rows.length)
       return rows
     } catch (error) {
@@ -238,6 +244,7 @@ export class History {
   async #forget(snapshots: readonly SnapshotRow[]): Promise<void> {
     const { store, compactor } = this.#means
     const { gone, left } = await store.deleteSnapshots(snapshots).catch(fail)
+    failpoint("delete.recorded")
     await removeLayerFiles(this.#means, gone)
     await compactor.reclaim(left)
   }

@@ -1,3 +1,4 @@
+import { failpoint } from "#failpoint"
 import { newLayerId, type Image, type Machine, type RewrittenLayer } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import { pinChain, removeLayerFiles } from "../layers/layer-files.js"
@@ -125,10 +126,13 @@ export class MachineKeeper {
       ])
       if (writes !== undefined && this.#rest?.writes === writes) {
         await store.nameLayer(this.#sandbox.id, this.#rest.layer, snapshot)
+        failpoint("snapshot.named")
         return took("name")
       }
       const sealed = await this.#seal(machine, writes)
+      failpoint("snapshot.sealed")
       await store.addSnapshot(this.#sandbox.id, sealed, snapshot)
+      failpoint("snapshot.recorded")
       const milliseconds = took("layer")
       this.#sealed(machine, sealed.layer)
       return milliseconds
@@ -152,7 +156,9 @@ export class MachineKeeper {
       const [{ writes }] = await Promise.all([machine.activity(), this.#means.reserve.giveWhenFull()])
       if (this.#rest?.writes === writes) return { layer: this.#rest.layer, bytes: 0 }
       const { layer, head, bytes } = await this.#seal(machine, writes)
+      failpoint("present.sealed")
       await this.#means.layers.advanceHead(layer, head, bytes)
+      failpoint("present.recorded")
       this.#sealed(machine, layer)
       return { layer, bytes }
     })
@@ -178,7 +184,9 @@ export class MachineKeeper {
     let unneeded: Unneeded
     try {
       await room.disk.create(head, target.layer_id, await this.#image())
+      failpoint("restore.head-made")
       fresh = await this.#start(id, target.layer_id, head)
+      failpoint("restore.machine-started")
       rest = { layer: target.layer_id, writes: (await fresh.activity()).writes }
       unneeded = await store.restore(this.#sandbox, target, head, id)
     } catch (error) {
@@ -186,8 +194,10 @@ export class MachineKeeper {
       await room.disk.remove(head)
       throw this.#failure(error)
     }
+    failpoint("restore.recorded")
     committed()
     await this.#end()
+    failpoint("restore.machine-ended")
     this.take(fresh, rest)
     await removeLayerFiles(this.#means, unneeded.gone)
     await this.#means.compactor.reclaim(unneeded.left)
@@ -196,6 +206,7 @@ export class MachineKeeper {
   /** Ends the machine at once and removes layers' files. */
   async leave(layers: readonly string[]): Promise<void> {
     await this.#end()
+    failpoint("destroy.machine-ended")
     await removeLayerFiles(this.#means, layers)
   }
 
@@ -246,7 +257,9 @@ export class MachineKeeper {
     const bytes = (await room.disk.facts(head.id))?.bytes ?? 0
     try {
       await room.disk.create(fresh, head.id, await this.#image())
+      failpoint("present.head-made")
       await layers.sealHead(this.#sandbox.id, head, fresh, bytes)
+      failpoint("present.recorded")
     } catch (error) {
       await room.disk.remove(fresh)
       throw error
@@ -277,9 +290,11 @@ export class MachineKeeper {
     const id = room.newMachineId()
     // Recorded first, so that a server that dies from here on leaves no machine that its successor does not know.
     await store.setMachine(this.#sandbox.id, id)
+    failpoint("start.recorded")
     await this.#means.health.requireSound([head])
     const changed = await room.disk.holdsData(head.id, await this.#image())
     const machine = await this.#start(id, head.parent_id, head.id)
+    failpoint("start.machine-started")
     // What a start itself writes is no change that anybody made.
     const rest = changed ? undefined : { layer: head.parent_id, writes: (await machine.activity()).writes }
     this.take(machine, rest)

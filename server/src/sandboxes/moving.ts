@@ -1,4 +1,5 @@
 import { join } from "node:path"
+import { failpoint } from "#failpoint"
 import { newLayerId, writePortableDisk } from "@opensandbox/vm"
 import { snapshotLabel } from "opensandbox/contract"
 import { exportArchive } from "../archive/export-archive.js"
@@ -66,6 +67,7 @@ export async function importSandbox(
     nameOfBlankDisk,
     log,
   })
+  failpoint("import.received")
   try {
     return await settle(owner, name, imported, means)
   } catch (error) {
@@ -86,10 +88,13 @@ async function settle(
   const sandbox = unborn(owner, name, image.key)
   try {
     await room.disk.takeIn(disk, layer)
+    failpoint("import.disk-placed")
     await room.disk.create(sandbox.head, layer, image)
+    failpoint("import.head-made")
     const bytes = (await room.disk.facts(layer))?.bytes ?? 0
     const snapshot = snapshotOf(manifest.snapshot, sandbox.createdAt)
     const row = await store.create(sandbox, { layer, bytes, snapshot })
+    failpoint("import.recorded")
     compactor.consider([layer])
     return row
   } catch (error) {

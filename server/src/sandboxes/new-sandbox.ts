@@ -1,3 +1,4 @@
+import { failpoint } from "#failpoint"
 import { newLayerId, type Image } from "@opensandbox/vm"
 import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
 import { Sandbox } from "./sandbox.js"
@@ -35,12 +36,15 @@ export async function makeSandbox(sandbox: NewSandbox, image: Image, means: Sand
   try {
     await requireSpace(dataDirectory)
     await room.disk.create(head, null, image)
+    failpoint("create.head-made")
     const identity = guestIdentity({ name, created_at: createdAt })
     const machine = await room.start(room.newMachineId(), image, [head], identity)
+    failpoint("create.machine-started")
     try {
       const rest = { layer: null, writes: (await machine.activity()).writes }
       // Nothing may fail after this: what follows a failure removes the sandbox's files.
       const row = await store.create({ ...sandbox, machineId: machine.id })
+      failpoint("create.recorded")
       return new Sandbox(row, means, createdAt, machine, rest)
     } catch (error) {
       await machine.kill()

@@ -1,3 +1,4 @@
+import { failpoint } from "#failpoint"
 import { newLayerId, type Machine } from "@opensandbox/vm"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
@@ -40,8 +41,10 @@ export class NextLayer {
     const layer = newLayerId()
     // Recorded first: a machine that is found on a layer after a crash is found on one that is known.
     await layers.addNext(id, image_key, layer, machine.head)
+    failpoint("next.recorded")
     try {
       await room.disk.create(layer, machine.head, await images.get(image_key))
+      failpoint("next.made")
       await machine.prepare(layer, room.disk.path(layer))
     } catch (error) {
       await room.disk.remove(layer)

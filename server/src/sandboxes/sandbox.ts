@@ -1,3 +1,4 @@
+import { failpoint } from "#failpoint"
 import { AgentError, type ExecResult, type Machine, type RewrittenLayer } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type { SandboxRow } from "../store/tables.js"
@@ -179,6 +180,7 @@ export class Sandbox {
   destroy(): Promise<void> {
     return this.#turns.take(async () => {
       const { gone, left } = await this.#means.store.destroy(this.row.id)
+      failpoint("destroy.recorded")
       this.#turns.end(new Failure("not_found", `There is no sandbox "${this.row.name}".`))
       this.#era.abort(new Failure("interrupted", "The sandbox was destroyed while the command ran."))
       await this.#keeper.leave(gone)
