@@ -1,15 +1,14 @@
 import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
-import { createServer, type Server, type Socket } from "node:net"
+import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { DeadlineError, poll } from "../deadline.js"
 import { AgentConnection, AgentError, AgentGoneError, type Execution } from "./connection.js"
-import { encodeCredit, encodeFrame, FrameDecoder, limits, parseCredit, type Frame } from "./frame.js"
-
-const patience = 10_000
+import { FakeAgent, patience } from "../testing/fake-agent.js"
+import { encodeCredit, encodeFrame, limits, parseCredit } from "./frame.js"
 
 let directory: string
 let socketPath: string
@@ -35,69 +34,6 @@ afterEach(async () => {
   server.close()
   await rm(directory, { recursive: true, force: true })
 })
-
-/** Answers hellos and nothing else. */
-class FakeAgent {
-  socket: Socket | undefined
-  readonly received: Frame[] = []
-  /** Sent before the welcome. */
-  leftovers: Uint8Array = new Uint8Array()
-  protocol = 1
-  /** How many hellos are not answered. */
-  deafTo = 0
-  readonly #decoder = new FrameDecoder()
-  #greeted = false
-
-  attach(socket: Socket): void {
-    this.socket = socket
-    socket.on("error", () => undefined)
-    let before = Buffer.alloc(0)
-    socket.on("data", (bytes: Buffer) => {
-      if (this.#greeted) {
-        this.received.push(...this.#decoder.push(bytes))
-        return
-      }
-      before = Buffer.concat([before, bytes])
-      for (let at = before.indexOf('{"nonce'); at >= 0; at = before.indexOf('{"nonce', at + 1)) {
-        const { nonce } = JSON.parse(before.toString("utf8", at, before.indexOf("}", at) + 1)) as {
-          nonce: string
-        }
-        if (this.deafTo-- > 0) {
-          before = Buffer.alloc(0)
-          return
-        }
-        this.#greeted = true
-        socket.write(this.leftovers)
-        this.welcome(nonce)
-      }
-    })
-  }
-
-  welcome(nonce: string): void {
-    this.json("WELCOME", 0, {
-      nonce,
-      protocol: this.protocol,
-      agentVersion: "9",
-      ready: true,
-    })
-  }
-
-  json(type: "WELCOME" | "RESPONSE", stream: number, message: object): void {
-    this.send(encodeFrame(type, stream, Buffer.from(JSON.stringify(message))))
-  }
-
-  send(bytes: Uint8Array): void {
-    this.socket?.write(bytes)
-  }
-
-  frame(type: Frame["type"], index = 0): Promise<Frame> {
-    return poll(
-      patience,
-      `a ${type} frame`,
-      () => this.received.filter((frame) => frame.type === type)[index],
-    )
-  }
-}
 
 async function connect(deadlineMs = patience): Promise<AgentConnection> {
   const connection = await AgentConnection.connect(socketPath, { deadlineMs })

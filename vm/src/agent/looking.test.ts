@@ -1,0 +1,160 @@
+import { once } from "node:events"
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer, type Server } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import fc from "fast-check"
+import { afterEach, beforeEach, expect, it } from "vitest"
+import { FakeAgent, patience } from "../testing/fake-agent.js"
+import { AgentConnection, AgentGoneError } from "./connection.js"
+import { encodeFrame, limits } from "./frame.js"
+
+let directory: string
+let server: Server
+let agent: FakeAgent
+let connection: AgentConnection
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "agent-"))
+  agent = new FakeAgent()
+  server = createServer((socket) => {
+    agent.attach(socket)
+  })
+  server.listen(join(directory, "socket"))
+  await once(server, "listening")
+  connection = await AgentConnection.connect(join(directory, "socket"), { deadlineMs: patience })
+})
+
+afterEach(async () => {
+  connection.close()
+  agent.socket?.destroy()
+  server.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const state = {
+  type: "f",
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  size: 5,
+  mtimeNs: "-1",
+  ctimeNs: "15032385535000999999",
+  ino: "18446744073709551615",
+}
+const changed = { path: "/caf\uefe9\n", was: null, now: { ...state, type: "l", target: "to" } }
+
+async function request(): Promise<unknown> {
+  return JSON.parse(Buffer.from((await agent.frame("REQUEST")).payload).toString())
+}
+
+function output(bytes: Uint8Array | string, piece = limits.data): void {
+  const all = Buffer.from(bytes)
+  for (let at = 0; at < all.length; at += piece)
+    agent.send(encodeFrame("STDOUT", 1, all.subarray(at, at + piece)))
+}
+
+it("lists changes, in whatever pieces they come", async () => {
+  const listed = connection.changes(3, patience)
+  expect(await request()).toEqual({ op: "changes", limit: 3 })
+  const gone = { path: "/gone", was: state, now: null }
+  output([changed, gone, changed].map((change) => `${JSON.stringify(change)}\n`).join(""), 7)
+  agent.json("RESPONSE", 1, { ok: true, truncated: true })
+  expect(await listed).toEqual({ changes: [changed, gone, changed], truncated: true })
+})
+
+it("grants credit for what it has taken, so that a long list comes to its end", async () => {
+  const listed = connection.changes(10_000, patience)
+  await request()
+  const lines = `${JSON.stringify(changed)}\n`.repeat(2000)
+  for (let sent = 0; sent < lines.length; sent += limits.window) {
+    output(lines.slice(sent, sent + limits.window))
+    if (sent + limits.window < lines.length) await agent.frame("CREDIT", sent / limits.window)
+  }
+  agent.json("RESPONSE", 1, { ok: true, truncated: false })
+  expect((await listed).changes).toHaveLength(2000)
+})
+
+it("reads a file, byte by byte as it is", async () => {
+  const content = Buffer.from(Array.from({ length: 70_000 }, (_, at) => at % 256))
+  const read = connection.read("file", 100_000, patience)
+  expect(await request()).toEqual({ op: "read", path: "file", limit: 100_000 })
+  output(content)
+  agent.json("RESPONSE", 1, { ok: true, size: content.length })
+  expect(Buffer.compare(await read, content)).toBe(0)
+})
+
+it("fails with the agent's code where there is no such file", async () => {
+  const refused = expect(connection.read("none", 1, patience)).rejects.toMatchObject({ code: "not_found" })
+  await request()
+  agent.json("RESPONSE", 1, { ok: false, code: "not_found", message: "none" })
+  await refused
+})
+
+it("fails where a part of a file did not come", async () => {
+  const refused = expect(connection.read("file", 9, patience)).rejects.toMatchObject({ code: "io" })
+  await request()
+  output("part")
+  agent.json("RESPONSE", 1, { ok: true, size: 9 })
+  await refused
+})
+
+it("gives a digest for each path", async () => {
+  const digests = ["0".repeat(64), null]
+  const asked = connection.digest(["/a", "/b"], patience)
+  expect(await request()).toEqual({ op: "digest", paths: ["/a", "/b"] })
+  agent.json("RESPONSE", 1, { ok: true, digests })
+  expect(await asked).toEqual(digests)
+})
+
+it("takes no other number of digests", async () => {
+  const refused = expect(connection.digest(["/a"], patience)).rejects.toMatchObject({ code: "io" })
+  await request()
+  agent.json("RESPONSE", 1, { ok: true, digests: [null, null] })
+  await refused
+})
+
+const change = (changes: object) => `${JSON.stringify({ ...changed, ...changes })}\n`
+const hostile: [string, () => void][] = [
+  ["more changes than were asked for", () => output(change({}).repeat(3))],
+  ["a line without end", () => output("x".repeat(200_000))],
+  ["what is no JSON", () => output("{\n")],
+  ["a path that is none", () => output(change({ path: "etc" }))],
+  ["a path that is too long", () => output(change({ path: `/${"x".repeat(limits.path)}` }))],
+  ["a mode that is none", () => output(change({ now: { ...state, mode: 0o10000 } }))],
+  ["a field that nobody knows", () => output(change({ now: { ...state, rdev: 5 } }))],
+  ["output beyond the window", () => output("\n".repeat(limits.window + 1))],
+  ["output on the other channel", () => agent.send(encodeFrame("STDERR", 1, Buffer.from("x")))],
+  ["an answer to something else", () => agent.json("RESPONSE", 1, { ok: true, size: 1 })],
+]
+
+it.each(hostile)("hangs up on a guest that lists %s", async (_, misbehave) => {
+  const listed = expect(connection.changes(2, patience)).rejects.toThrow(AgentGoneError)
+  await request()
+  misbehave()
+  await listed
+  await connection.closed
+})
+
+it("hangs up on a guest that sends more of a file than was asked for", async () => {
+  const read = expect(connection.read("file", 3, patience)).rejects.toThrow(AgentGoneError)
+  await request()
+  output("four")
+  await read
+})
+
+it("survives whatever a guest sends in the place of changes", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.string(), { maxLength: 20 }), async (noise) => {
+      const id = agent.received.filter((frame) => frame.type === "REQUEST").length
+      const listed = connection.changes(1000, patience).catch((error: unknown) => error)
+      const { stream } = await agent.frame("REQUEST", id)
+      agent.send(encodeFrame("STDOUT", stream, Buffer.from(`${noise.join("\n")}\n`)))
+      const outcome = await listed
+      expect(outcome).toBeInstanceOf(AgentGoneError)
+      agent = new FakeAgent()
+      connection = await AgentConnection.connect(join(directory, "socket"), { deadlineMs: patience })
+    }),
+    { numRuns: 20 },
+  )
+})
