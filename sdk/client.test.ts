@@ -10,6 +10,7 @@ import {
   type SimpleResult,
   type Snapshot,
   type SnapshotsResult,
+  type UnrecordedRunResult,
   type VMInfo,
 } from "./index.js"
 import { sendJson, startTestServer } from "./testing/test-server.js"
@@ -94,6 +95,115 @@ test("each method of a sandbox asks for its own path", async () => {
   expect(await box.info()).toEqual({ success: true, vm })
   expect(await box.wipe()).toEqual({ success: true, message: "wiped" })
   expect(await box.destroy()).toEqual({ success: true, message: "destroyed" })
+})
+
+test("each method of time travel asks for its own path, with what it was given", async () => {
+  const restored = { message: "restored", kept: "box-kept" }
+  const undone = { message: "undone", snapshot: "initial" }
+  const diff = {
+    from: "v1",
+    to: null,
+    changes: [{ path: "/workspace/a", change: "added", type: "file", size: 5, previous_size: null }],
+    truncated: false,
+    patch: "",
+  }
+  const retention = {
+    keep_last: 5,
+    keep_days: null,
+    max_bytes: null,
+    quota_bytes: null,
+    bytes: 4096,
+    snapshots: 2,
+  }
+  const answers: Record<string, unknown> = {
+    "POST /vms/box/snapshots": snapshot,
+    "DELETE /vms/box/snapshots/v1": { message: "deleted" },
+    "POST /vms/box/snapshots/v1/restore": restored,
+    "POST /vms/box/undo": undone,
+    "POST /vms/box/fork": { ...vm, name: "fork" },
+    "POST /vms/box/forks": {
+      vms: [
+        { ...vm, name: "one" },
+        { ...vm, name: "two" },
+      ],
+    },
+    "GET /vms/box/diff?from=v1&patch=a%20%26%20b": diff,
+    "GET /vms/box/diff?from=initial&to=v1": diff,
+    "GET /vms/box/retention": retention,
+    "PUT /vms/box/retention": retention,
+  }
+  await using server = await startTestServer((request, response) => {
+    sendJson(response, 200, answers[`${request.method} ${request.path}`])
+  })
+  const client = new Client("ws_k", server.url)
+  const box = client.sandbox("box")
+
+  expect(await box.snapshot("v1")).toEqual({ success: true, snapshot })
+  expect(await box.deleteSnapshot("v1")).toEqual({ success: true, message: "deleted" })
+  expect(await box.restore("v1", { keep: true })).toEqual({ success: true, ...restored })
+  expect(await box.undo()).toEqual({ success: true, ...undone })
+  expect(await box.fork("fork", { snapshot: "v1" })).toMatchObject({
+    success: true,
+    sandbox: { name: "fork" },
+  })
+  expect(await client.fork("box", ["one", "two"])).toMatchObject({
+    success: true,
+    sandboxes: [{ name: "one" }, { name: "two" }],
+  })
+  expect(await box.diff("v1", undefined, { patch: "a & b" })).toEqual({ success: true, ...diff })
+  expect(await box.diff("initial", "v1")).toMatchObject({ success: true })
+  expect(await box.retention()).toEqual({ success: true, retention })
+  expect(await box.setRetention({ keep_last: 5, keep_days: null })).toEqual({ success: true, retention })
+  expect(server.requests.flatMap(({ body }) => (body === "" ? [] : [JSON.parse(body) as unknown]))).toEqual([
+    { label: "v1" },
+    { keep: true },
+    { name: "fork", snapshot: "v1" },
+    { names: ["one", "two"] },
+    { keep_last: 5, keep_days: null },
+  ])
+})
+
+test("limits can come with a new sandbox", async () => {
+  await using server = await serverThatSays(vm, 201)
+  await new Client("ws_k", server.url).create("box", { retention: { quota_bytes: null } })
+  expect(server.requests[0]?.body).toBe('{"name":"box","retention":{"quota_bytes":null}}')
+})
+
+test("a command that takes no snapshot says so, and its result has none", async () => {
+  const unrecorded = { ...runAnswer, snapshot: null }
+  await using server = await serverThatSays(unrecorded)
+  const box = new Client("ws_k", server.url).sandbox("box")
+  const result = await box.run("true", { snapshot: false, timeout: 5 })
+  expect(result).toEqual({ success: true, ...unrecorded })
+  expectTypeOf(result).toEqualTypeOf<UnrecordedRunResult>()
+  expect(server.requests[0]?.body).toBe('{"command":"true","timeout":5,"snapshot":false}')
+  expect(await box.run("true", { timeout: 5 })).toMatchObject({ success: false, code: "internal" })
+})
+
+test("a file of a snapshot comes as bytes and as text", async () => {
+  const bytes = Uint8Array.of(0xef, 0xbb, 0xbf, 0x61, 0xff)
+  await using server = await startTestServer((_request, response) => {
+    response.writeHead(200, { "content-type": "application/octet-stream" }).end(bytes)
+  })
+  const result = await new Client("ws_k", server.url).sandbox("box").readAt("v1", "/etc/ü")
+  expect(result).toEqual({ success: true, bytes, content: "\ufeffa\ufffd" })
+  expect(server.requests[0]?.path).toBe("/vms/box/snapshots/v1/file?path=%2Fetc%2F%C3%BC")
+})
+
+test("an archive goes from one server to another as it comes", async () => {
+  const archive = new Uint8Array(3_000_000).fill(0x61)
+  await using here = await startTestServer((_request, response) => {
+    response.writeHead(200, { "content-type": "application/zstd" }).end(archive)
+  })
+  await using there = await serverThatSays(vm, 201)
+  const exported = await new Client("ws_k", here.url).sandbox("box").export({ snapshot: "v1", image: false })
+  if (!exported.success) throw new Error(exported.error)
+  const imported = await new Client("ws_k", there.url).import("box", exported.archive)
+
+  expect(imported).toMatchObject({ success: true, sandbox: { name: "box" } })
+  expect(here.requests[0]?.path).toBe("/vms/box/export?snapshot=v1&image=false")
+  expect(there.requests).toMatchObject([{ method: "POST", path: "/vms/box/import" }])
+  expect(there.requests[0]?.body.length).toBe(archive.length)
 })
 
 test("run sends a timeout of 30 seconds when left out, and what it is given otherwise", async () => {
@@ -189,6 +299,8 @@ test("wrong use in code throws a TypeError", async () => {
   expect(() => new Client(five)).toThrow(TypeError)
   expect(() => new Client("ws_k").sandbox(five)).toThrow(TypeError)
   await expect(new Client("ws_k").create(five)).rejects.toThrow(TypeError)
+  await expect(new Client("ws_k").fork("box", [five])).rejects.toThrow(TypeError)
+  await expect(new Client("ws_k").sandbox("box").readAt("initial", five)).rejects.toThrow(TypeError)
 })
 
 test("results are told apart by success", () => {

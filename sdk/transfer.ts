@@ -49,7 +49,7 @@ export class Upload {
   /** Why its source failed, if it did. */
   failure: string | undefined
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>
-  #over = false
+  readonly #over = new AbortController()
 
   constructor(source: ReadableStream<Uint8Array>, patience: Patience, server: string) {
     this.#reader = source.getReader()
@@ -65,26 +65,28 @@ export class Upload {
             controller.enqueue(value)
           }
         },
-        cancel: () => this.stop(),
+        cancel: () => {
+          this.stop()
+        },
       },
       { highWaterMark: 0 },
     )
   }
 
   /** Lets go of the source; what was not sent yet never will be. */
-  async stop(): Promise<void> {
-    this.#over = true
-    await this.#reader.cancel().catch(() => undefined)
+  stop(): void {
+    this.#over.abort()
+    this.#reader.cancel().catch(() => undefined)
   }
 
-  async #next() {
+  async #next(): Promise<ReadableStreamReadResult<Uint8Array>> {
     // A fetch that was aborted may go on asking.
-    if (this.#over) throw new Error("the transfer is over")
-    try {
-      return await this.#reader.read()
-    } catch (error) {
+    this.#over.signal.throwIfAborted()
+    const part = await this.#reader.read().catch((error: unknown) => {
       this.failure = reason(error)
       throw error
-    }
+    })
+    this.#over.signal.throwIfAborted()
+    return part
   }
 }

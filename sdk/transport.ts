@@ -71,7 +71,7 @@ export class Transport implements Caller {
     const upload = new Upload(content, patience, this.#baseUrl)
     const init: StreamedInit = { body: upload.body, duplex: "half" }
     const answer = await this.#send(call, json, read, init, patience)
-    await upload.stop()
+    upload.stop()
     return answer.success || upload.failure === undefined
       ? answer
       : failure("invalid_request", `What was to be sent could not be read: ${upload.failure}`)
