@@ -25,8 +25,8 @@ const windowLimit = "--memory=32MiB"
 /** Bounds what zstd takes in all, whatever the sender chose. */
 const addressSpace = `--as=${512 * 1024 * 1024}`
 
-/** The machines come first. */
-const lowestPriority = ["-n", "19"]
+/** The machines come first, but somebody waits for this. */
+const lowPriority = ["-n", "5"]
 
 /** How `nice` and `prlimit` end when they find no program to run. */
 const noProgram = 127
@@ -44,7 +44,7 @@ export function decompress(source: Readable): ZstdStream {
 }
 
 function run(command: string[], source: Readable): ZstdStream {
-  const child = spawn("nice", [...lowestPriority, ...command], { stdio: ["pipe", "pipe", "pipe"] })
+  const child = spawn("nice", [...lowPriority, ...command], { stdio: ["pipe", "pipe", "pipe"] })
   const ended = endOf(child)
   const fed = pipeline(source, child.stdin).then(
     () => undefined,

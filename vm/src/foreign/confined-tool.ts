@@ -16,7 +16,7 @@ const outputBytes = 64 * 1024
 
 /**
  * Runs a program on a file that came from elsewhere, within limits of time, memory and room: a file that was made to
- * exhaust its reader ends the program and harms nothing else. It runs at the lowest priority: the machines come first.
+ * exhaust its reader ends the program and harms nothing else. It runs at a low priority: the machines come first.
  *
  * @returns what it wrote to its standard output.
  * @throws ExecaError when it fails or meets a limit.
@@ -28,7 +28,7 @@ export async function runConfined(program: string, args: string[], limits: ToolL
     `--fsize=${limits.fileBytes}`,
     "--core=0",
   ]
-  const { stdout } = await execa("nice", ["-n", "19", "prlimit", ...bounds, program, ...args], {
+  const { stdout } = await execa("nice", ["-n", "5", "prlimit", ...bounds, program, ...args], {
     timeout: limits.seconds * 1000,
     killSignal: "SIGKILL",
     stdin: "ignore",
