@@ -1,5 +1,8 @@
 import type { Image } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
+import { Looking } from "../looking/looking.js"
+import { openViewer } from "../looking/open-viewer.js"
+import { Viewers } from "../looking/viewers.js"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { exportSandbox, importSandbox } from "./moving.js"
@@ -9,6 +12,7 @@ import { Registry, type PortOpener } from "./registry.js"
 import { Sandbox } from "./sandbox.js"
 import type {
   Diff,
+  DiffRequest,
   ExportRequest,
   ForkRequest,
   RestoreRequest,
@@ -37,12 +41,14 @@ export class Sandboxes implements SandboxService {
   readonly #registry: Registry
   /** The image of new sandboxes. */
   readonly #image: Image
+  readonly #looking: Looking
   readonly #expiry: NodeJS.Timeout
 
   private constructor(means: SandboxMeans, registry: Registry, image: Image) {
     this.#means = means
     this.#registry = registry
     this.#image = image
+    this.#looking = new Looking(new Viewers((disk) => openViewer(disk, means), means.log), means.log)
     this.#expiry = setInterval(() => {
       for (const { history } of registry.sandboxes) history.limits.enforce()
     }, expiryMilliseconds)
@@ -182,12 +188,24 @@ export class Sandboxes implements SandboxService {
     return this.retention(owner, name)
   }
 
-  diff(): Promise<Diff> {
-    return Promise.reject(notYet())
+  async diff(owner: number, name: string, { from, to, patch }: DiffRequest): Promise<Diff> {
+    const { history } = this.#registry.find(owner, name)
+    return history.lookAt(from, (before) =>
+      history.lookAt(to, async (after) => {
+        const difference = await this.#looking.diff(before, after, patch)
+        return { from: before.snapshot ?? from, to: after.snapshot, ...difference }
+      }),
+    )
   }
 
-  readAt(): Promise<Uint8Array<ArrayBuffer>> {
-    return Promise.reject(notYet())
+  async readAt(
+    owner: number,
+    name: string,
+    snapshot: string,
+    path: string,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { history } = this.#registry.find(owner, name)
+    return history.lookAt(snapshot, (disk) => this.#looking.readAt(disk, path))
   }
 
   export(owner: number, name: string, request: ExportRequest): Promise<ReadableStream<Uint8Array>> {
@@ -214,6 +232,7 @@ export class Sandboxes implements SandboxService {
   /** Ends all machines in order, each with what its guest has written. */
   async close(): Promise<void> {
     clearInterval(this.#expiry)
+    await this.#looking.close()
     await this.#means.compactor.close()
     await this.#means.reserve.giveWhenFull()
     await this.#registry.close()
@@ -282,8 +301,4 @@ function toWire(row: ListedSnapshot): Snapshot {
     damaged: row.damaged,
     created_at: new Date(row.created_at).toISOString(),
   }
-}
-
-function notYet(): Failure {
-  return new Failure("unavailable", "This server cannot do that yet.")
 }
