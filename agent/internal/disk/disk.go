@@ -41,7 +41,7 @@ type Disk struct {
 	// What the watch had counted when the last sync began; only with a sync is it known.
 	clean  uint64
 	synced bool
-	// What the device had counted when the last sync ended.
+	// What the device had counted when the last sync ended, or else when the disk was mounted.
 	written uint64
 }
 
@@ -64,6 +64,7 @@ func Mount(device string, watch *dirt.Watch) (*Disk, error) {
 		syscall.Unmount(own, syscall.MNT_DETACH)
 		return nil, err
 	}
+	d.written = d.writes.read()
 	return d, nil
 }
 

@@ -10,7 +10,8 @@ import (
 type Synced struct {
 	// How long the disk took; nothing when there was no need to ask it.
 	Took time.Duration
-	// Wrote says that the device was written to since the sync before. That it was not is never sure.
+	// Wrote says that the device was written to since the sync before, or since it was mounted. That it was not is
+	// never sure.
 	Wrote bool
 }
 

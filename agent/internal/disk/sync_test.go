@@ -28,7 +28,7 @@ func TestASyncSaysThatTheDeviceWasWrittenToSinceTheLast(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	device("9 9 9 9 3 9 9 9 0 9 9 1 9 9 9 9 9\n")
+	device("9 9 9 9 1 9 8 9 0 9 9 0 9 0 9 9 9\n")
 	statistics, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,11 @@ func TestASyncSaysThatTheDeviceWasWrittenToSinceTheLast(t *testing.T) {
 	if first, second := d.settle(1, true), d.settle(2, true); !first || second {
 		t.Error(first, second)
 	}
-	device("9 9 9 9 3 9 9 9 0 9 9 2 9 9 9 9 9\n")
+	device("9 9 9 9 2 9 8 9 0 9 9 0 9 0 9 9 9\n")
+	if d.settle(3, true) {
+		t.Error("a flush is taken for a write")
+	}
+	device("9 9 9 9 2 9 8 9 0 9 9 1 9 8 9 9 9\n")
 	if !d.settle(3, true) {
 		t.Error("a discard is not noticed")
 	}

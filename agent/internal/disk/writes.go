@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// writeCount counts how often a device was written to, as the kernel does.
+// writeCount counts how much was written to a device, as the kernel does.
 type writeCount struct {
 	// Held open, because a command may mount something else over the path.
 	statistics *os.File
@@ -25,12 +25,13 @@ func openWriteCount(device string) *writeCount {
 func (w *writeCount) read() uint64 {
 	line := make([]byte, 512)
 	n, _ := w.statistics.ReadAt(line, 0)
-	return completedWrites(string(line[:n]))
+	return sectorsWritten(string(line[:n]))
 }
 
-// completedWrites adds up a device's writes and discards, from the text of its stat file.
-func completedWrites(line string) uint64 {
-	const writes, discards = 4, 11
+// sectorsWritten adds up what was written to and discarded of a device, from the text of its stat file. It is not the
+// number of writes that counts: a flush that brings nothing along is one of those.
+func sectorsWritten(line string) uint64 {
+	const writes, discards = 6, 13
 	fields := strings.Fields(line)
 	if len(fields) <= discards {
 		return 0
