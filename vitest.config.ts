@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config"
 
 export default defineConfig({
   test: {
-    include: ["{sdk,vm,image,server,cli,tests}/**/*.test.ts"],
+    include: ["{sdk,vm,image,server,cli,bench,tests}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
     pool: "forks",
     // Files that start machines take a core each.

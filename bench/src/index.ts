@@ -5,6 +5,7 @@ import { create } from "./benchmarks/create.js"
 import { disk } from "./benchmarks/disk.js"
 import { flatRestore } from "./benchmarks/flat-restore.js"
 import { flatSnapshot } from "./benchmarks/flat-snapshot.js"
+import { fork } from "./benchmarks/fork.js"
 import { memory } from "./benchmarks/memory.js"
 import { restore } from "./benchmarks/restore.js"
 import { run } from "./benchmarks/run.js"
@@ -16,6 +17,8 @@ import { table, writeMeasurements } from "./report.js"
 import { ServerMetrics } from "./server-metrics.js"
 import { Workplace } from "./workplace.js"
 
+export { comparePeers } from "./peers/compare.js"
+
 /** By the names that they are chosen by. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   startup,
@@ -25,6 +28,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   restore,
   "flat-snapshot": flatSnapshot,
   "flat-restore": flatRestore,
+  fork,
   memory,
   disk,
   compaction,

@@ -4,7 +4,7 @@ import { allocatedBytes } from "./allocated-bytes.js"
 import type { Bench } from "./benchmark.js"
 
 /** The layer for the next snapshot is made ready in the background: nothing may be on its way when it is counted. */
-const quietMilliseconds = 200
+const quietMilliseconds = 500
 
 /** Compaction that lags a thousand snapshots behind has caught up by then. */
 const settleMilliseconds = 300_000

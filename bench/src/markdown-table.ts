@@ -1,7 +1,8 @@
 /** A table in Markdown that can be read as it is. The first column is text, the others are numbers. */
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  // Less than three is no rule beneath a header.
   const widths = header.map((_, column) =>
-    Math.max(...[header, ...rows].map((cells) => cells[column]?.length ?? 0)),
+    Math.max(3, ...[header, ...rows].map((cells) => cells[column]?.length ?? 0)),
   )
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, column) => pad(cell, column, widths[column] ?? 0)).join(" | ")} |`

@@ -13,12 +13,16 @@ export class Workplace {
   /** Gives `work` a workplace that is closed when it is over, by itself or by a signal, which ends the process. */
   static async during(work: (workplace: Workplace) => Promise<void>): Promise<void> {
     const workplace = new Workplace()
-    const interrupted = () => void workplace.#close().finally(() => process.exit(1))
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupted)
+    let interrupted: Promise<void> | undefined
+    const interrupt = () => {
+      interrupted ??= workplace.#close().finally(() => process.exit(1))
+    }
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt)
     try {
       await work(workplace)
     } finally {
-      await workplace.#close()
+      // Work that breaks off because everything is taken away from it has nothing to tell.
+      await (interrupted ?? workplace.#close())
     }
   }
 

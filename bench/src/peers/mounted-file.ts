@@ -1,0 +1,50 @@
+import { mkdir } from "node:fs/promises"
+import { runProgram } from "./host-program.js"
+import { Unavailable } from "./peer.js"
+
+/** A file system in a file, which is mounted through a loop device. */
+export class MountedFile {
+  readonly path: string
+  readonly #file: string
+  readonly #options: string
+  #unmounting: Promise<unknown> | undefined
+  #mounted = false
+
+  /**
+   * @param file Holds the file system.
+   * @param path Where it is mounted; made if it is missing.
+   * @param options Of mount(8).
+   */
+  constructor(file: string, path: string, options: readonly string[]) {
+    this.#file = file
+    this.path = path
+    this.#options = ["loop", ...options].join(",")
+  }
+
+  /** @throws Unavailable when this host or this user cannot. */
+  async mount(): Promise<void> {
+    if (process.getuid?.() !== 0) throw new Unavailable("only root can mount a file")
+    await mkdir(this.path, { recursive: true })
+    try {
+      await runProgram("mount", ["-o", this.#options, this.#file, this.path])
+    } catch (error) {
+      throw new Unavailable(String(error), { cause: error })
+    }
+    this.#mounted = true
+  }
+
+  /** Writes out what was changed, as far as the file. */
+  async sync(): Promise<void> {
+    await runProgram("sync", ["--file-system", this.path])
+  }
+
+  /** Does nothing when it is not mounted. */
+  async unmount(): Promise<void> {
+    if (!this.#mounted) return
+    // It may be asked for twice when the run is broken off.
+    this.#unmounting ??= runProgram("umount", [this.path])
+    await this.#unmounting
+    this.#unmounting = undefined
+    this.#mounted = false
+  }
+}
