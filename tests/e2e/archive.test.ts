@@ -3,7 +3,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Sandbox } from "opensandbox"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest"
 import { failed, succeeded } from "../support/results.js"
 import { serverStartMs, TestServer } from "../support/server.js"
 import { workspaceHash } from "../support/workspace.js"
@@ -55,23 +55,21 @@ test("an archive that was cut off makes no sandbox, and leaves nothing", async (
 
 test("a sandbox moves to a server that has another image, with its own", { timeout: moveMs }, async () => {
   const cache = await cacheOfAnotherImage()
+  onTestFinished(() => rm(cache, { recursive: true }))
   const there = await TestServer.start({ env: { OPENSANDBOX_CACHE_DIR: cache } })
-  try {
-    const hash = await workspaceHash(sandbox)
-    const bare = succeeded(await sandbox.export({ image: false }))
-    expect(failed(await there.client().import("moved", bare.archive)).error).toMatch(/--without-image/)
+  onTestFinished(() => there.dispose())
 
-    const whole = succeeded(await sandbox.export())
-    const moved = succeeded(await there.client().import("moved", whole.archive)).sandbox
-    expect(await workspaceHash(moved)).toBe(hash)
-    const images = join(there.dataDirectory, "images")
-    expect(await readdir(images)).toEqual([anotherKey, expect.stringMatching(/^x/)])
-    succeeded(await moved.destroy())
-    expect(await readdir(images)).toEqual([anotherKey])
-  } finally {
-    await there.dispose()
-    await rm(cache, { recursive: true })
-  }
+  const hash = await workspaceHash(sandbox)
+  const bare = succeeded(await sandbox.export({ image: false }))
+  expect(failed(await there.client().import("moved", bare.archive)).error).toMatch(/--without-image/)
+
+  const whole = succeeded(await sandbox.export())
+  const moved = succeeded(await there.client().import("moved", whole.archive)).sandbox
+  expect(await workspaceHash(moved)).toBe(hash)
+  const images = join(there.dataDirectory, "images")
+  expect(await readdir(images)).toEqual([anotherKey, expect.stringMatching(/^x/)])
+  succeeded(await moved.destroy())
+  expect(await readdir(images)).toEqual([anotherKey])
 })
 
 const anotherKey = "0abc"
