@@ -1,23 +1,36 @@
+import { Readable } from "node:stream"
+import { isatty } from "node:tty"
 import { Client } from "opensandbox"
 import { realHostProbe } from "./doctor/real-host-probe.js"
+import { exitCodes } from "./exit-codes.js"
 import { main } from "./main.js"
+import { isReaderGone } from "./reader-gone.js"
 
-// A reader that has seen enough, as in "opensandbox ls | head -1", is no error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error
-})
+// Each write learns of its own error; without a listener the first one would end the process as well.
+process.stdout.on("error", () => undefined)
 
 process.exitCode = await main(process.argv.slice(2), {
-  stdout: (text) => process.stdout.write(text),
-  stderr: (text) => process.stderr.write(text),
-  readStdin: async () => {
-    const chunks: Buffer[] = []
-    for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-    return Buffer.concat(chunks).toString()
+  stdout: (text) => {
+    process.stdout.write(text, (error) => {
+      if (error == null || isReaderGone(error)) return
+      process.stderr.write(`opensandbox: the output is incomplete: ${error.message}\n`)
+      process.exit(exitCodes.failed)
+    })
   },
+  stdoutBytes: (chunk) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(chunk, (error) => {
+        if (error == null) resolve()
+        else reject(error)
+      })
+    }),
+  stderr: (text) => process.stderr.write(text),
+  stdin: () => Readable.toWeb(process.stdin) as ReadableStream<Uint8Array>,
+  isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
   connect: () => new Client(),
   loadServer: () => import("@opensandbox/server"),
   probeHost: realHostProbe,
+  now: () => performance.now(),
   onStopSignal: (listener) => {
     process.on("SIGINT", listener)
     process.on("SIGTERM", listener)

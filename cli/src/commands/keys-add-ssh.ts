@@ -16,7 +16,8 @@ export function addKeysAddSsh(keys: Command, context: Context): void {
     .option(...jsonFlag)
     .addHelpText("after", examples("opensandbox keys add-ssh ~/.ssh/id_ed25519.pub --key 2"))
     .action(async (file: string, options: KeyOptions & { key: number }) => {
-      const publicKey = file === "-" ? await context.readStdin() : await readFile(file, "utf8")
+      const publicKey =
+        file === "-" ? await new Response(context.stdin()).text() : await readFile(file, "utf8")
       await withKeyring(
         context,
         options,

@@ -45,7 +45,7 @@ const keyring: Keyring = {
 
 const keys = (...args: string[]) =>
   runCli(["keys", ...args, "--data-dir", "/data"], {
-    readStdin: () => Promise.resolve("ssh-ed25519 STDIN"),
+    stdin: () => new Blob(["ssh-ed25519 STDIN"]).stream(),
     loadServer: () =>
       Promise.resolve({
         startServer: () => Promise.reject(new Error("not in this test")),

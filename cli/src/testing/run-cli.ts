@@ -29,10 +29,16 @@ export async function runCli(args: readonly string[], world: Partial<Context> = 
     stderr: (text) => {
       stderr += text
     },
-    readStdin: () => Promise.resolve(""),
+    stdoutBytes: (chunk) => {
+      stdout += Buffer.from(chunk).toString()
+      return Promise.resolve()
+    },
+    stdin: () => new Blob([]).stream(),
+    isTerminal: { stdin: false, stdout: false, stderr: false },
     connect: () => new Client("ws_k", "http://127.0.0.1:1"),
     loadServer: () => Promise.reject(new Error("no server in this test")),
     probeHost: healthyHost,
+    now: () => 0,
     onStopSignal: () => undefined,
     exitNow: () => undefined,
     ...world,
