@@ -1,15 +1,24 @@
 import { Command, CommanderError } from "commander"
 import type { ErrorCode, Failure } from "opensandbox"
 import { addCreate } from "./commands/create.js"
+import { addDiff } from "./commands/diff.js"
 import { addDoctor } from "./commands/doctor.js"
+import { addExport } from "./commands/export.js"
+import { addFork } from "./commands/fork.js"
+import { addImport } from "./commands/import.js"
 import { addInfo } from "./commands/info.js"
 import { addKeys } from "./commands/keys.js"
 import { addLs } from "./commands/ls.js"
 import { addRestore } from "./commands/restore.js"
+import { addRetention } from "./commands/retention.js"
 import { addRm } from "./commands/rm.js"
+import { addRmSnapshot } from "./commands/rm-snapshot.js"
 import { addRun } from "./commands/run.js"
 import { addServe } from "./commands/serve.js"
+import { addShow } from "./commands/show.js"
+import { addSnapshot } from "./commands/snapshot.js"
 import { addSnapshots } from "./commands/snapshots.js"
+import { addUndo } from "./commands/undo.js"
 import { addWipe } from "./commands/wipe.js"
 import type { Context } from "./context.js"
 import { examples } from "./examples.js"
@@ -56,10 +65,19 @@ function buildProgram(context: Context): Command {
   addKeys(program, context)
   addCreate(program, context)
   addLs(program, context)
+  addInfo(program, context)
   addRun(program, context)
   addSnapshots(program, context)
+  addSnapshot(program, context)
+  addRmSnapshot(program, context)
   addRestore(program, context)
-  addInfo(program, context)
+  addUndo(program, context)
+  addDiff(program, context)
+  addShow(program, context)
+  addFork(program, context)
+  addRetention(program, context)
+  addExport(program, context)
+  addImport(program, context)
   addWipe(program, context)
   addRm(program, context)
   addDoctor(program, context)

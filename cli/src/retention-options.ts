@@ -23,8 +23,8 @@ export const quotaOption = () =>
 
 /** How the options read, for the end of a command's help. */
 export const retentionHelp =
-  '\nA size is in powers of ten, as in 500M or 1.5G; "none" stands for no limit. ' +
-  "Snapshots with a label, and the first one, are never deleted by a limit.\n"
+  "\nThe limits delete no snapshot that has a label, and never initial. A size is in powers of ten, as in 500M or 1.5G;\n" +
+  '"none" stands for no limit.\n'
 
 /** The limit as the API has it, where null is none. */
 export const limitOrNull = (limit: Limit): number | null => (limit === "none" ? null : limit)

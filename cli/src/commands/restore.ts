@@ -3,16 +3,26 @@ import { conclude, jsonFlag, type JsonOption } from "../conclude.js"
 import type { Context } from "../context.js"
 import { examples } from "../examples.js"
 
+interface RestoreOptions extends JsonOption {
+  keep?: true
+}
+
 export function addRestore(program: Command, context: Context): void {
   program
     .command("restore")
     .description("go back to a snapshot; all snapshots after it are deleted")
     .argument("<name>", "the sandbox")
-    .argument("<snapshot>", 'one that "opensandbox snapshots" lists')
+    .argument("<snapshot>", 'one that "opensandbox snapshots" lists, by its name or label')
+    .option("--keep", "first fork the present into a new sandbox, so that nothing is lost")
     .option(...jsonFlag)
-    .addHelpText("after", examples("opensandbox restore my-box initial"))
-    .action(async (name: string, snapshot: string, options: JsonOption) => {
-      const result = await context.connect().sandbox(name).restore(snapshot)
-      conclude(context, options, result, ({ message }) => `${message}\n`)
+    .addHelpText(
+      "after",
+      examples("opensandbox restore my-box initial", "opensandbox restore my-box before-upgrade --keep"),
+    )
+    .action(async (name: string, snapshot: string, options: RestoreOptions) => {
+      const result = await context.connect().sandbox(name).restore(snapshot, { keep: options.keep })
+      conclude(context, options, result, ({ message, kept }) =>
+        kept === undefined ? `${message}\n` : `${message}\nWhat was there is in the sandbox ${kept}\n`,
+      )
     })
 }

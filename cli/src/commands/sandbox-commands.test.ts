@@ -1,45 +1,16 @@
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
-import { Client } from "opensandbox"
 import { afterEach, beforeEach, expect, test } from "vitest"
+import { FakeApi } from "../testing/fake-api.js"
 import { runCli } from "../testing/run-cli.js"
 
-interface Answer {
-  status?: number
-  body: unknown
-}
-
-/** The server's answers, by method and path; and the bodies that it was sent. */
-let answers: Record<string, Answer>
-let bodies: unknown[]
-let url: string
-
-const server = createServer((request, response) => {
-  let text = ""
-  request.on("data", (chunk: Buffer) => (text += chunk.toString()))
-  request.on("end", () => {
-    if (text !== "") bodies.push(JSON.parse(text))
-    const answer = answers[`${request.method ?? ""} ${request.url ?? ""}`]
-    response.writeHead(answer?.status ?? (answer === undefined ? 404 : 200), {
-      "content-type": "application/json",
-    })
-    response.end(JSON.stringify(answer?.body ?? { error: "There is no such sandbox", code: "not_found" }))
-  })
-})
+let api: FakeApi
 
 beforeEach(async () => {
-  answers = {}
-  bodies = []
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  api = await FakeApi.start()
 })
 
-afterEach(async () => {
-  server.closeAllConnections()
-  await new Promise((resolve) => server.close(resolve))
-})
+afterEach(() => api.close())
 
-const cli = (...args: string[]) => runCli(args, { connect: () => new Client("ws_k", url) })
+const cli = (...args: string[]) => api.cli(args)
 
 const vm = {
   id: 1,
@@ -62,17 +33,38 @@ const ran = {
 }
 
 test("create makes a sandbox", async () => {
-  answers["POST /vms"] = { status: 201, body: vm }
+  api.answers["POST /vms"] = { status: 201, body: vm }
   expect(await cli("create", "box")).toEqual({ exitCode: 0, stdout: "Created box\n", stderr: "" })
-  expect(bodies).toEqual([{ name: "box" }])
+  expect(api.bodies).toEqual([{ name: "box" }])
   expect(JSON.parse((await cli("create", "box", "--json")).stdout)).toEqual({
     success: true,
     sandbox: { name: "box" },
   })
 })
 
+test("fork makes one sandbox or several, from a snapshot or the present", async () => {
+  api.answers["POST /vms/box/forks"] = {
+    status: 201,
+    body: {
+      vms: [
+        { ...vm, name: "a" },
+        { ...vm, name: "b" },
+      ],
+    },
+  }
+  expect(await cli("fork", "box", "a", "b")).toEqual({
+    exitCode: 0,
+    stdout: "Created a\nCreated b\n",
+    stderr: "",
+  })
+  const { stdout } = await cli("fork", "box", "a", "b", "--snapshot", "cmd_1", "--json")
+  expect(JSON.parse(stdout)).toEqual({ success: true, sandboxes: [{ name: "a" }, { name: "b" }] })
+  expect(api.bodies).toEqual([{ names: ["a", "b"] }, { names: ["a", "b"], snapshot: "cmd_1" }])
+  expect((await cli("fork", "box")).exitCode).toBe(2)
+})
+
 test("ls shows a table without borders, or JSON", async () => {
-  answers["GET /vms"] = { body: { vms: [vm] } }
+  api.answers["GET /vms"] = { body: { vms: [vm] } }
   expect((await cli("ls")).stdout).toBe(
     "NAME  STATUS   AGENT    SSH PORT  CREATED\n" +
       "box   running  healthy  40002     2026-01-02T03:04:05.678Z\n",
@@ -80,43 +72,20 @@ test("ls shows a table without borders, or JSON", async () => {
   expect(JSON.parse((await cli("ls", "--json")).stdout)).toEqual({ success: true, vms: [vm] })
 })
 
-test("snapshots shows commands in a form that does nothing to the terminal", async () => {
-  const snapshot = {
-    id: 2,
-    vm_name: "box",
-    snapshot_name: "cmd_1",
-    label: null,
-    parent: "initial",
-    command: "a\n\u001b[2Jb",
-    exit_code: 0,
-    duration_ms: 20,
-    bytes: 131072,
-    kind: "disk",
-    damaged: false,
-    created_at: "now",
-  }
-  answers["GET /vms/box/snapshots"] = { body: { snapshots: [snapshot] } }
-  expect((await cli("snapshots", "box")).stdout).toBe(
-    "SNAPSHOT  CREATED  COMMAND\n" + "cmd_1     now      a\\n\\u{1b}[2Jb\n",
-  )
-})
-
-test("restore, wipe and rm say what the server says", async () => {
-  answers["POST /vms/box/snapshots/initial/restore"] = { body: { message: "restored" } }
-  answers["POST /vms/box/wipe"] = { body: { message: "wiped" } }
-  answers["DELETE /vms/box"] = { body: { message: "destroyed" } }
-  expect((await cli("restore", "box", "initial")).stdout).toBe("restored\n")
+test("wipe and rm say what the server says", async () => {
+  api.answers["POST /vms/box/wipe"] = { body: { message: "wiped" } }
+  api.answers["DELETE /vms/box"] = { body: { message: "destroyed" } }
   expect((await cli("wipe", "box")).stdout).toBe("wiped\n")
   expect((await cli("rm", "box")).stdout).toBe("destroyed\n")
 })
 
 test("info says that software emulation does not isolate", async () => {
-  answers["GET /vms/box"] = { body: vm }
+  api.answers["GET /vms/box"] = { body: vm }
   expect((await cli("info", "box")).stdout).toContain("accelerator  tcg (no isolation guarantee)\n")
 })
 
 test("run passes the streams and the exit code on", async () => {
-  answers["POST /vms/box/run"] = { body: { ...ran, exitCode: 7 } }
+  api.answers["POST /vms/box/run"] = { body: { ...ran, exitCode: 7 } }
   expect(await cli("run", "box", "exit 7")).toEqual({ exitCode: 7, stdout: "out", stderr: "err" })
 })
 
@@ -129,29 +98,37 @@ test.each([
     { command: "-odd --timeout 9", timeout: 0.5 },
   ],
 ])("%j leaves the command's own options to the command", async (args, body) => {
-  answers["POST /vms/box/run"] = { body: ran }
+  api.answers["POST /vms/box/run"] = { body: ran }
   await cli(...args)
-  expect(bodies).toEqual([body])
+  expect(api.bodies).toEqual([body])
 })
 
 test("run --json prints the whole result, and exits with the command's code", async () => {
-  answers["POST /vms/box/run"] = { body: { ...ran, exitCode: 7 } }
+  api.answers["POST /vms/box/run"] = { body: { ...ran, exitCode: 7 } }
   const { exitCode, stdout } = await cli("run", "box", "--json", "exit 7")
   expect(JSON.parse(stdout)).toEqual({ success: true, ...ran, exitCode: 7 })
   expect(exitCode).toBe(7)
 })
 
 test("run says when output was cut", async () => {
-  answers["POST /vms/box/run"] = { body: { ...ran, stdoutTruncated: true } }
+  api.answers["POST /vms/box/run"] = { body: { ...ran, stdoutTruncated: true } }
   expect((await cli("run", "box", "yes")).stderr).toContain("cut")
 })
 
 test("run exits with 125 when the command did not run to its end, and shows what it printed", async () => {
   const body = { error: "Killed after 1 s", code: "timeout", stdout: "half", stderr: "" }
-  answers["POST /vms/box/run"] = { status: 504, body }
+  api.answers["POST /vms/box/run"] = { status: 504, body }
   const { exitCode, stdout, stderr } = await cli("run", "box", "--timeout", "1", "sleep 9")
   expect([exitCode, stdout]).toEqual([125, "half"])
   expect(stderr).toMatch(/Killed after 1 s \(timeout\)\n.*--timeout/)
+})
+
+test("a command that the quota forbids names what to do", async () => {
+  const body = { error: "The sandbox's disk quota is reached", code: "quota_exceeded" }
+  api.answers["POST /vms/box/run"] = { status: 429, body }
+  const { exitCode, stderr } = await cli("run", "box", "make")
+  expect(exitCode).toBe(125)
+  expect(stderr).toMatch(/\(quota_exceeded\)\n.*opensandbox retention NAME.*rm-snapshot/)
 })
 
 test.each([["0"], ["-1"], ["soon"], [""], ["86401"], ["Infinity"]])(
@@ -160,7 +137,7 @@ test.each([["0"], ["-1"], ["soon"], [""], ["86401"], ["Infinity"]])(
     const { exitCode, stderr } = await cli("run", "box", `--timeout=${timeout}`, "true")
     expect(exitCode).toBe(2)
     expect(stderr).toContain("at most 86400")
-    expect(bodies).toEqual([])
+    expect(api.bodies).toEqual([])
   },
 )
 
@@ -168,7 +145,7 @@ test.each([["run", "box"], ["run", "box", "--json"], ["run"]])(
   "a run without a command is a wrong usage (%j)",
   async (...args) => {
     expect((await cli(...args)).exitCode).toBe(2)
-    expect(bodies).toEqual([])
+    expect(api.bodies).toEqual([])
   },
 )
 
@@ -211,7 +188,16 @@ test.each([
   [["ls"]],
   [["run"]],
   [["snapshots"]],
+  [["snapshot"]],
+  [["rm-snapshot"]],
   [["restore"]],
+  [["undo"]],
+  [["diff"]],
+  [["show"]],
+  [["fork"]],
+  [["retention"]],
+  [["export"]],
+  [["import"]],
   [["info"]],
   [["wipe"]],
   [["rm"]],

@@ -31,7 +31,7 @@ interface ServeOptions {
   keepDays: Limit
   maxSize: Limit
   quota: Limit
-  durability: "process" | "disk"
+  durability: ServerConfig["durability"]
 }
 
 export function addServe(program: Command, context: Context): void {

@@ -1,0 +1,44 @@
+import { open } from "node:fs/promises"
+import { Readable } from "node:stream"
+import type { Command } from "commander"
+import { conclude, jsonFlag, type JsonOption } from "../conclude.js"
+import type { Context } from "../context.js"
+import { examples } from "../examples.js"
+import { Progress } from "../progress.js"
+
+export function addImport(program: Command, context: Context): void {
+  const command = program
+    .command("import")
+    .description("make a sandbox from an archive; all of it is verified before anything is made")
+    .argument("<name>", "the new sandbox")
+    .argument("[file]", 'what "opensandbox export" wrote (default: the standard input)')
+    .option(...jsonFlag)
+    .addHelpText(
+      "after",
+      examples("opensandbox import my-box my-box.tar.zst", "opensandbox import my-box < my-box.tar.zst"),
+    )
+  command.action(async (name: string, file: string | undefined, options: JsonOption) => {
+    if (file === undefined && context.isTerminal.stdin) {
+      command.error(`error: name the archive: opensandbox import ${name} ${name}.tar.zst`)
+    }
+    const progress = new Progress(context)
+    const source = file === undefined ? context.stdin() : await readFile(file)
+    const result = await context.connect().import(name, source.pipeThrough(meter(progress)))
+    progress.end()
+    conclude(context, options, result, () => `Created ${name}\n`)
+  })
+}
+
+async function readFile(file: string): Promise<ReadableStream<Uint8Array>> {
+  const handle = await open(file)
+  return Readable.toWeb(handle.createReadStream()) as ReadableStream<Uint8Array>
+}
+
+function meter(progress: Progress): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({
+    transform(chunk, controller) {
+      progress.add(chunk.byteLength)
+      controller.enqueue(chunk)
+    },
+  })
+}

@@ -1,0 +1,37 @@
+import { showByteSize } from "./byte-size.js"
+import type { Context } from "./context.js"
+
+/** Milliseconds before the first line and between two of them: a transfer that is over by then shows none. */
+const intervalMs = 1000
+
+/** Shows people who wait at a terminal how many bytes have passed, in one line that is written over. */
+export class Progress {
+  readonly #context: Pick<Context, "stderr" | "isTerminal" | "now">
+  #bytes = 0
+  #shownAt: number
+  #width = 0
+
+  constructor(context: Pick<Context, "stderr" | "isTerminal" | "now">) {
+    this.#context = context
+    this.#shownAt = context.now()
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes
+    if (!this.#context.isTerminal.stderr || this.#context.now() - this.#shownAt < intervalMs) return
+    this.#shownAt = this.#context.now()
+    this.#write(showByteSize(this.#bytes))
+  }
+
+  /** Takes the line away, so that what is said next has a line of its own. */
+  end(): void {
+    if (this.#width === 0) return
+    this.#write("")
+    this.#context.stderr("\r")
+  }
+
+  #write(text: string): void {
+    this.#context.stderr(`\r${text.padEnd(this.#width)}`)
+    this.#width = text.length
+  }
+}
