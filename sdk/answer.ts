@@ -36,7 +36,7 @@ function readEvents(text: string, server: string): Answer<unknown> {
   if (last === undefined) {
     return failure(
       "unavailable",
-      `${server} ended the connection before the command's result; it may have run`,
+      `${server} ended the connection before the result; what was asked for may have been done`,
     )
   }
   const body = parseJson(last.data)

@@ -26,7 +26,7 @@ export interface Caller {
   bytes(call: Call, mediaType: string): Promise<Answer<Uint8Array<ArrayBuffer>>>
   /** The content of a success as it comes. The stream fails when it breaks off, or when nothing comes for a minute. */
   stream(call: Call, mediaType: string): Promise<Answer<ReadableStream<Uint8Array>>>
-  /** Sends content, however long that takes, and gives up when nothing moves for a minute. */
+  /** Sends content, however long that and the answer take, and gives up when nothing moves for a minute. */
   upload<T>(call: Call, content: Content, isAnswer: (body: unknown) => body is T): Promise<Answer<T>>
 }
 

@@ -36,6 +36,9 @@ const graceMs = 60_000
 /** Seconds from which on a command's answer comes as an event stream; Node's fetch gives up on headers after 300. */
 const eventStreamSeconds = 120
 
+/** Milliseconds until an archive has begun, most of which the server needs to gather a large disk; just under Node's 300 s. */
+const gatheringMs = 290_000
+
 /** How to run a command. */
 export interface RunOptions {
   /** Seconds until the command is killed, with everything it started. Default 30, at most 86400. */
@@ -221,7 +224,8 @@ export class Sandbox {
     options: { snapshot?: string | undefined; image?: boolean | undefined } = {},
   ): Promise<ExportResult> {
     const query = { snapshot: options.snapshot, image: options.image === false ? "false" : undefined }
-    const answer = await this.#caller.stream({ ...this.#request("GET", "export"), query }, "application/zstd")
+    const call = { ...this.#request("GET", "export"), query, deadlineMs: gatheringMs }
+    const answer = await this.#caller.stream(call, "application/zstd")
     return answer.success ? { success: true, archive: answer.body } : answer
   }
 

@@ -208,6 +208,42 @@ test.each([
   expect(received).toBe("archive")
 })
 
+test("an upload may be answered with events from its beginning on", async () => {
+  let received = 0
+  await using server = await serve((request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    response.write(": running\n\n")
+    request.on("data", (chunk: Buffer) => (received += chunk.length))
+    request.on("end", () => response.end(`event: result\ndata: ${JSON.stringify(vm)}\n\n`))
+  })
+  const archive = new Blob([new Uint8Array(3_000_000)])
+
+  expect(await server.client.import("box", archive.stream())).toMatchObject({ success: true })
+  expect(received).toBe(3_000_000)
+})
+
+test("an answer in events on which nothing moves for a minute is given up", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+  const headers = { "content-type": "text/event-stream" }
+  let beat: () => void = () => undefined
+  const heartbeats = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      beat = () => controller.enqueue(new TextEncoder().encode(": still running\n\n"))
+    },
+  })
+  const transport = transportThatGets((signal) => new Response(aborting(heartbeats, signal), { headers }))
+  let settled = false
+  const answer = transport.upload(call, new Uint8Array(1), accepts).finally(() => (settled = true))
+  for (let minutes = 0; minutes < 10; minutes++) {
+    await vi.advanceTimersByTimeAsync(59_000)
+    expect(settled).toBe(false)
+    beat()
+  }
+  await vi.advanceTimersByTimeAsync(60_000)
+
+  expect(await answer).toMatchObject({ code: "timeout", error: "http://server sent nothing for 60 seconds" })
+})
+
 test("content of known size has time for its size", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
   const transport = transportThatGets(untilAborted)

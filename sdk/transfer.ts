@@ -4,13 +4,13 @@ import { reason } from "./reason.js"
 /** How long a transfer may stand still, in milliseconds: as long as the server allows it. */
 const stallMs = 60_000
 
-/** How long the server may take to answer once it has everything, in milliseconds. */
+/** How long a server may take to begin its answer once it has everything, in milliseconds. */
 const answerMs = 120_000
 
 /** The slowest pace at which content of known size is sent, in bytes a millisecond: 64 KB/s. */
 const slowestPace = 64
 
-/** How long content of so many bytes may take, where nobody can see how far it is, in milliseconds. */
+/** How long it may take to send so many bytes, where nobody can see how far they are, in milliseconds. */
 export const uploadMs = (bytes: number) => answerMs + bytes / slowestPace
 
 /** Content that comes from a server: fails when it breaks off, or when nothing comes for a minute. */

@@ -13,6 +13,7 @@ const defaultDeadlineMs = 120_000
 const pausesMs = [100, 400]
 
 const json = "application/json"
+const events = `text/event-stream, ${json}`
 
 /** What a transport does to the world outside. */
 export interface Effects {
@@ -47,8 +48,9 @@ export class Transport implements Caller {
   }
 
   call<T>(call: Call, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {
-    const accept = call.eventStream === true ? `text/event-stream, ${json}` : json
-    return this.#send(call, accept, (response) => readAnswer(response, isAnswer, this.#baseUrl))
+    return this.#send(call, call.eventStream === true ? events : json, (response) =>
+      readAnswer(response, isAnswer, this.#baseUrl),
+    )
   }
 
   bytes(call: Call, mediaType: string): Promise<Answer<Uint8Array<ArrayBuffer>>> {
@@ -62,15 +64,19 @@ export class Transport implements Caller {
   }
 
   async upload<T>(call: Call, content: Content, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {
-    const read: Reader<T> = (response) => readAnswer(response, isAnswer, this.#baseUrl)
+    // The server shows that it is alive for as long as it takes.
+    const read: Reader<T> = (response, patience) => {
+      const body = response.body && download(response.body, patience, this.#baseUrl)
+      return readAnswer(new Response(body, response), isAnswer, this.#baseUrl)
+    }
     if (!("getReader" in content)) {
       const deadlineMs = uploadMs(content instanceof Blob ? content.size : content.byteLength)
-      return this.#send({ ...call, deadlineMs }, json, read, { body: content as BodyInit })
+      return this.#send({ ...call, deadlineMs }, events, read, { body: content as BodyInit })
     }
     const patience = new Patience()
     const upload = new Upload(content, patience, this.#baseUrl)
     const init: StreamedInit = { body: upload.body, duplex: "half" }
-    const answer = await this.#send(call, json, read, init, patience)
+    const answer = await this.#send(call, events, read, init, patience)
     upload.stop()
     return answer.success || upload.failure === undefined
       ? answer

@@ -282,6 +282,7 @@ export const routes = {
     response: schemas.vmInfo,
     status: 201,
     errors: ["invalid_request", "already_exists", "too_large", "limit_reached", "disk_full", "timeout"],
+    eventStream: true,
     summary: "Make a sandbox of an archive, which is verified first",
   },
   createKey: {

@@ -141,6 +141,21 @@ describe("an archive over a real connection", () => {
     expect(bytes).toBe(0x300000)
   })
 
+  it("may be imported with an answer in events, which begins before the archive has ended", async () => {
+    const body = new TransformStream<Uint8Array>()
+    const writer = body.writable.getWriter()
+    const request = { method: "POST", body: body.readable, duplex: "half" }
+    const headers = { "x-api-key": server.keys.user, accept: "text/event-stream" }
+    const answer = fetch(`http://127.0.0.1:${http.port}/vms/new/import`, { ...request, headers })
+    await writer.write(Buffer.from("an arch"))
+    const response = await answer
+    await writer.write(Buffer.from("ive"))
+    await writer.close()
+
+    expect(await response.text()).toMatch(/^: running\n\nevent: result\ndata: \{.*"name":"new".*\}\n\n$/)
+    expect(server.sandboxes.imported).toBe("an archive")
+  })
+
   it.each(["transfer-encoding: chunked", "content-length: 9000000"])(
     "that breaks off while it is imported is an error for whoever reads it (%s)",
     async (framing) => {
