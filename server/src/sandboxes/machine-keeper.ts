@@ -6,6 +6,7 @@ import type { Unneeded } from "../layers/layer-rows.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
 import { NextLayer } from "./next-layer.js"
+import { restAfterStart, type Rest } from "./rest.js"
 import type { NewSnapshot } from "./sandbox-store.js"
 import { settleHead } from "./settle-head.js"
 import { asFailure, diskFull } from "./storage-failure.js"
@@ -15,13 +16,6 @@ const stopMilliseconds = 5_000
 
 /** How long a guest may take to write its files out before its present state is kept. */
 const syncMilliseconds = 30_000
-
-/** A layer whose content the disk had when its machine had written so often. */
-export interface Rest {
-  /** null is the image's blank disk. */
-  readonly layer: string | null
-  readonly writes: number
-}
 
 /** A sealed layer that holds what the disk holds. */
 interface Present {
@@ -187,7 +181,7 @@ export class MachineKeeper {
       failpoint("restore.head-made")
       fresh = await this.#start(id, target.layer_id, head)
       failpoint("restore.machine-started")
-      rest = { layer: target.layer_id, writes: (await fresh.activity()).writes }
+      rest = await restAfterStart(fresh, target.layer_id)
       unneeded = await store.restore(this.#sandbox, target, head, id)
     } catch (error) {
       await fresh?.kill()
@@ -295,9 +289,7 @@ export class MachineKeeper {
     const changed = await room.disk.holdsData(head.id, await this.#image())
     const machine = await this.#start(id, head.parent_id, head.id)
     failpoint("start.machine-started")
-    // What a start itself writes is no change that anybody made.
-    const rest = changed ? undefined : { layer: head.parent_id, writes: (await machine.activity()).writes }
-    this.take(machine, rest)
+    this.take(machine, changed ? undefined : await restAfterStart(machine, head.parent_id))
     return machine
   }
 

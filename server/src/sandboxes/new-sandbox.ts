@@ -1,6 +1,7 @@
 import { failpoint } from "#failpoint"
 import { newLayerId, type Image } from "@opensandbox/vm"
 import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
+import { restAfterStart } from "./rest.js"
 import { Sandbox } from "./sandbox.js"
 import type { RetentionRequest } from "./sandbox-service.js"
 import type { NewSandbox } from "./sandbox-store.js"
@@ -41,7 +42,7 @@ export async function makeSandbox(sandbox: NewSandbox, image: Image, means: Sand
     const machine = await room.start(room.newMachineId(), image, [head], identity)
     failpoint("create.machine-started")
     try {
-      const rest = { layer: null, writes: (await machine.activity()).writes }
+      const rest = await restAfterStart(machine, null)
       // Nothing may fail after this: what follows a failure removes the sandbox's files.
       const row = await store.create({ ...sandbox, machineId: machine.id })
       failpoint("create.recorded")

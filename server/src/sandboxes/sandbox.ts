@@ -4,9 +4,10 @@ import { Failure } from "../failure.js"
 import type { SandboxRow } from "../store/tables.js"
 import { commandEnd, exitCodeOf, killCommand } from "./command.js"
 import { History } from "./history.js"
-import { MachineKeeper, type Rest } from "./machine-keeper.js"
+import { MachineKeeper } from "./machine-keeper.js"
 import { requireSpace, type SandboxMeans } from "./means.js"
 import { Output } from "./output.js"
+import type { Rest } from "./rest.js"
 import type {
   RunOutcome,
   RunRequest,

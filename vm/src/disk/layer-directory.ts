@@ -89,7 +89,7 @@ export class LayerDirectory {
     const discard = () => rm(file, { force: true })
     try {
       await this.#writeEmpty(file, this.nameFor(layer, image), image)
-      await rebase(file, this.nameFor(base, image), cancelled)
+      await rebase(file, this.nameFor(base, image), "background", cancelled)
       // Whatever the durability: the old file, and those between, held this safely before they are removed.
       await syncFile(file)
       return {

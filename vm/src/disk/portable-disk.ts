@@ -22,6 +22,6 @@ export async function writePortableDisk(top: string, image: Image, target: strin
   const create = ["create", "-q", "-f", "qcow2", ...options, "-b", resolve(top), "-F", "qcow2", target]
   await execa("qemu-img", create, { timeout: createMilliseconds, stdin: "ignore" })
   // (`qemu-img convert -B` would miss all but the topmost layer.)
-  await rebase(target, resolve(image.blankDisk))
+  await rebase(target, resolve(image.blankDisk), "awaited")
   await nameBacking(target, portableBacking)
 }
