@@ -11,6 +11,9 @@ export type Database = Kysely<Tables>
 /** How long a statement waits for another process (the CLI's `keys`) to finish writing. */
 const busyTimeoutMs = 5_000
 
+/** What SQLite takes for no file at all: a database that is gone once it is closed. */
+const inMemory = ":memory:"
+
 /**
  * Opens the SQLite database at `path`, makes it if it is missing, and brings its schema up to date.
  *
@@ -19,7 +22,7 @@ const busyTimeoutMs = 5_000
  * @throws when the file is no database, or was written by a newer version.
  */
 export async function openDatabase(path: string, durability: Durability = "process"): Promise<Database> {
-  makePrivateFile(path)
+  if (path !== inMemory) makePrivateFile(path)
   const sqlite = new BetterSqlite3(path, { timeout: busyTimeoutMs })
   const database = new Kysely<Tables>({ dialect: new SqliteDialect({ database: sqlite }) })
   try {
