@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "vitest"
-import { opensandbox, type Ended } from "../support/cli.js"
+import { exec, opensandbox, type Ended } from "../support/cli.js"
 import { anyNumber, anyString, matching } from "../support/matchers.js"
+import { cli as command } from "../support/repository.js"
 import { succeeded } from "../support/results.js"
 import { serverStartMs, TestServer } from "../support/server.js"
 
@@ -55,6 +56,65 @@ test("a sandbox's life on the command line", { timeout: 120_000 }, async () => {
 
   expect(await cli("rm", "box")).toMatchObject({ code: 0, stderr: "" })
   expect(await json("ls")).toEqual({ success: true, vms: [] })
+})
+
+test("time travel on the command line", { timeout: 240_000 }, async () => {
+  const run = async (name: string, command: string) => (await cli("run", name, command)).stdout
+  expect((await cli("create", "travel")).code).toBe(0)
+  await run("travel", "echo one > notes")
+  expect(await cli("snapshot", "travel", "--label", "first")).toMatchObject({
+    code: 0,
+    stdout: matching(/^Took snap_\d+\n$/),
+  })
+  await run("travel", "echo two > notes && touch new")
+
+  expect(await cli("diff", "travel", "first")).toMatchObject({
+    code: 0,
+    stdout: "A /workspace/new  0 B\nM /workspace/notes  4 B\n",
+    stderr: "",
+  })
+  expect((await cli("diff", "travel", "first", "--patch", "notes")).stdout).toContain("\n-one\n+two\n")
+  expect(await cli("show", "travel", "first:notes")).toMatchObject({ code: 0, stdout: "one\n", stderr: "" })
+
+  expect(await cli("fork", "travel", "try-a", "try-b")).toMatchObject({
+    code: 0,
+    stdout: "Created try-a\nCreated try-b\n",
+  })
+  expect(await cli("undo", "travel")).toMatchObject({ code: 0, stderr: "" })
+  expect(await run("travel", "cat notes")).toBe("one\n")
+  expect(await run("try-b", "cat notes")).toBe("two\n")
+
+  const kept = (await json("restore", "travel", "initial", "--keep")) as { kept: string }
+  expect(await run("travel", "ls -A")).toBe("")
+  expect(await run(kept.kept, "cat notes")).toBe("one\n")
+  expect(await cli("rm-snapshot", kept.kept, "first")).toMatchObject({ code: 0, stderr: "" })
+  expect((await cli("show", kept.kept, "first:notes")).stderr).toContain("(not_found)")
+
+  expect(await json("retention", kept.kept, "--keep-last", "2", "--quota", "1G")).toMatchObject({
+    success: true,
+    retention: { keep_last: 2, keep_days: null, quota_bytes: 1_000_000_000 },
+  })
+  expect((await cli("retention", kept.kept)).stdout).toMatch(/keep last +2\n[^]*quota +1\.0 GB\n/)
+})
+
+test("a sandbox goes through a pipe, and a broken archive makes none", { timeout: 240_000 }, async () => {
+  const env = { OPENSANDBOX_API_KEY: server.apiKey, OPENSANDBOX_BASE_URL: server.url }
+  const shell = (script: string) =>
+    exec("bash", ["-o", "pipefail", "-c", script, process.execPath, command], { env })
+  expect((await cli("create", "there")).code).toBe(0)
+  expect((await cli("run", "there", "echo moved > file")).code).toBe(0)
+
+  const moved = await shell('"$0" "$1" export there --without-image | "$0" "$1" import here')
+  expect(moved).toMatchObject({ code: 0, stdout: "Created here\n", stderr: "" })
+  expect((await cli("run", "here", "cat file")).stdout).toBe("moved\n")
+
+  const cut = await shell('"$0" "$1" export there --without-image | head -c 1000 | "$0" "$1" import nowhere')
+  expect(cut).toMatchObject({ code: 1, stdout: "" })
+  expect(cut.stderr).toContain("(invalid_request)")
+  expect((await cli("info", "nowhere")).stderr).toContain("(not_found)")
+
+  const full = await shell('"$0" "$1" export there --without-image > /dev/full')
+  expect(full).toMatchObject({ code: 1, stderr: matching(/the archive is incomplete.*ENOSPC/) })
 })
 
 test("what goes wrong is said on the standard error, with its code", { timeout: 120_000 }, async () => {
