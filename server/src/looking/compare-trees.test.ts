@@ -12,6 +12,8 @@ interface Entry {
   /** Of a file; of a link its target. */
   readonly content: string
   readonly written: number
+  /** Of a file that is larger than its content here. */
+  readonly size?: number
 }
 
 type Entries = ReadonlyMap<string, Entry>
@@ -19,12 +21,12 @@ type Entries = ReadonlyMap<string, Entry>
 /** Long after anything in the base, so that nothing there is unsettled. */
 const later = 1_000_000
 
-function stateOf({ type, mode, uid, content, written }: Entry): FileState {
+function stateOf({ type, mode, uid, content, written, size = content.length }: Entry): FileState {
   const time = `${written}000000000`
   const state = { type, mode, uid, gid: 0, mtimeNs: time, ctimeNs: time, ino: String(written) }
   return type === "l"
     ? { ...state, size: content.length, target: content }
-    : { ...state, size: type === "f" ? content.length : 4096 }
+    : { ...state, size: type === "f" ? size : 4096 }
 }
 
 /** Counts what it is asked for. */
@@ -32,6 +34,8 @@ class FakeTree implements Tree {
   readonly changes: ChangedPath[]
   readonly truncated: boolean
   digested = 0
+  /** The largest number of bytes that it was asked for at a time. */
+  mostBytes = 0
   readonly #entries: Entries
 
   /** @param listed The paths to list, of which `limit` get into the list. */
@@ -47,6 +51,11 @@ class FakeTree implements Tree {
 
   digest(paths: readonly string[]): Promise<(string | null)[]> {
     this.digested += paths.length
+    const sizes = paths.map((path) => this.#entries.get(path)?.size ?? 0)
+    this.mostBytes = Math.max(
+      this.mostBytes,
+      sizes.reduce((sum, size) => sum + size, 0),
+    )
     return Promise.resolve(
       paths.map((path) => {
         const entry = this.#entries.get(path)
@@ -236,4 +245,17 @@ test("holds at most 10,000 changes, and looks at the content of at most 2,000 fi
   const [from, to] = twoTrees(files(2_500, 1), files(2_500, 2))
   expect((await compareTrees(from, to)).changes).toHaveLength(500)
   expect([from.digested, to.digested]).toEqual([2_000, 2_000])
+})
+
+test("reads so much content and no more: what is beyond that differs if its times do", async () => {
+  const MiB = 1024 * 1024
+  const files = (written: number, size: number) =>
+    Object.fromEntries(
+      Array.from({ length: 20 }, (_, at) => [`/${size}-${at}`, { ...file("x", written), size: size * MiB }]),
+    )
+  const same = files(later, 3)
+  const [from, to] = twoTrees({ ...files(1, 10), ...same }, { ...files(2, 10), ...same })
+  expect((await compareTrees(from, to)).changes).toHaveLength(20 - 12)
+  expect(from.digested).toBe(12 + 10)
+  expect(from.mostBytes).toBeLessThanOrEqual(16 * MiB)
 })

@@ -1,10 +1,13 @@
 import { toChange, type Change } from "./change.js"
-import { differentContent } from "./content.js"
+import { affordable, differentContent } from "./content.js"
 import { compareStates, sameAttributes } from "./file-states.js"
 import { hostsFile, hostsOfUser, maxHostsBytes } from "./own-files.js"
 import { sortByPath } from "./path-order.js"
-import { unsettledIn } from "./settling.js"
+import { unsettled } from "./settling.js"
 import { isFull, pairs, type FullPair, type Pair, type Tree } from "./tree.js"
+
+/** How much content is read to tell files apart by it. */
+const budget = { files: 2_000, bytes: 128 * 1024 * 1024 }
 
 /** How many changes an answer holds. */
 const maxChanges = 10_000
@@ -21,19 +24,18 @@ export interface Comparison {
  * times alone.
  */
 export async function compareTrees(from: Tree, to: Tree): Promise<Comparison> {
-  const isUnsettled = unsettledIn(from, to)
   const different: Pair[] = []
-  const unknown: FullPair[] = []
+  const alike: Record<"same" | "unknown", FullPair[]> = { same: [], unknown: [] }
   for (const pair of pairs(from, to)) {
-    const verdict = !isFull(pair)
-      ? "different"
-      : isUnsettled(pair)
-        ? "unknown"
-        : compareStates(pair.from, pair.to)
-    if (verdict === "different") different.push(pair)
-    else if (verdict === "unknown" && isFull(pair)) unknown.push(pair)
+    const verdict = isFull(pair) ? compareStates(pair.from, pair.to) : "different"
+    if (verdict === "different" || !isFull(pair)) different.push(pair)
+    else alike[verdict].push(pair)
   }
-  different.push(...(await differentContent(unknown, from, to)))
+  // Small ones first, so that as few as possible are beyond the budget: those count as different.
+  const unknown = alike.unknown.sort((a, b) => a.from.size - b.from.size)
+  const known = affordable(unknown, budget)
+  const readable = [...unknown.slice(0, known), ...unsettled(alike.same, from, to)]
+  different.push(...unknown.slice(known), ...(await differentContent(readable, from, to)))
   const changes = sortByPath(await withoutOwnHost(different, from, to)).map(toChange)
   return {
     changes: changes.slice(0, maxChanges),
