@@ -123,7 +123,7 @@ export class Sandboxes implements SandboxService {
   async run(owner: number, name: string, request: RunRequest): Promise<RunOutcome> {
     const sandbox = this.#registry.find(owner, name)
     await this.#means.reserve.take()
-    return sandbox.run(request)
+    return this.#counted(sandbox.run(request))
   }
 
   async wipe(owner: number, name: string): Promise<void> {
@@ -236,6 +236,19 @@ export class Sandboxes implements SandboxService {
     await this.#means.compactor.close()
     await this.#means.reserve.giveWhenFull()
     await this.#registry.close()
+  }
+
+  async #counted(command: Promise<RunOutcome>): Promise<RunOutcome> {
+    const { commands } = this.#means.metrics
+    try {
+      const outcome = await command
+      commands.inc({ outcome: "ok" })
+      return outcome
+    } catch (error) {
+      const code = error instanceof Failure ? error.code : "internal"
+      commands.inc({ outcome: code === "timeout" || code === "interrupted" ? code : "failed" })
+      throw error
+    }
   }
 
   /** Does what gives room back: it has to be recorded even on a disk that is full. */
