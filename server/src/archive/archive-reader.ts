@@ -3,7 +3,7 @@ import { open, type FileHandle } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Readable } from "node:stream"
 import type { ReadableStream as NodeReadableStream } from "node:stream/web"
-import { requireSpace } from "../sandboxes/means.js"
+import { requireSpace } from "../storage/space.js"
 import { ByteReader, TruncatedError } from "./byte-reader.js"
 import {
   manifestName,

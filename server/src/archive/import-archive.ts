@@ -12,8 +12,8 @@ import {
   type ImageShelf,
 } from "@opensandbox/vm"
 import type { Logger } from "pino"
-import { requireSpace } from "../sandboxes/means.js"
-import { asFailure } from "../sandboxes/storage-failure.js"
+import { requireSpace } from "../storage/space.js"
+import { asFailure } from "../storage/storage-failure.js"
 import { Teardown } from "../teardown.js"
 import { ArchiveReader } from "./archive-reader.js"
 import { announcedImage, diskName, imageEntry, type Manifest } from "./manifest.js"

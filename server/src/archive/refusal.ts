@@ -1,6 +1,6 @@
 import { ForeignFileError } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
-import { asFailure } from "../sandboxes/storage-failure.js"
+import { asFailure } from "../storage/storage-failure.js"
 
 /** What the sender of an archive is told that is not taken in; nothing of it is kept. */
 export function refusal(complaint: string): Failure {

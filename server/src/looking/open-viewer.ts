@@ -1,6 +1,7 @@
 import { newLayerId, type Viewer } from "@opensandbox/vm"
 import type { SealedDisk } from "../layers/layer-files.js"
-import { requireSpace, type SandboxMeans } from "../sandboxes/means.js"
+import type { SandboxMeans } from "../sandboxes/means.js"
+import { requireSpace } from "../storage/space.js"
 
 /**
  * Opens a viewer of a disk, on a layer of its own that takes what its kernel writes, such as the journal's replay. The

@@ -2,7 +2,7 @@ import { AgentError, DeadlineError, within, type Viewer } from "@opensandbox/vm"
 import type { Logger } from "pino"
 import { Failure } from "../failure.js"
 import type { SealedDisk } from "../layers/layer-files.js"
-import { asFailure } from "../sandboxes/storage-failure.js"
+import { asFailure } from "../storage/storage-failure.js"
 
 /** How many viewers there may be: each takes a machine's memory. */
 const capacity = 4

@@ -1,7 +1,7 @@
 import { constants } from "node:os"
 import { AgentError, within, type Execution, type ExecResult, type Machine } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
-import { diskFull } from "./storage-failure.js"
+import { diskFull } from "../storage/storage-failure.js"
 
 /** How long the guest may take to confirm that everything of a command is dead, before its machine is ended. */
 const killMilliseconds = 2_000

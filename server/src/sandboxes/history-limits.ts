@@ -4,7 +4,7 @@ import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { effectiveRetention, expired } from "./retention.js"
 import type { RetentionRequest } from "./sandbox-service.js"
-import { asFailure } from "./storage-failure.js"
+import { asFailure } from "../storage/storage-failure.js"
 import type { Turns } from "./turns.js"
 
 /** Holds one sandbox to its limits: how many snapshots it keeps, for how long, and how much disk it takes. */

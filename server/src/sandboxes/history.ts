@@ -8,7 +8,7 @@ import { HistoryLimits } from "./history-limits.js"
 import type { MachineKeeper } from "./machine-keeper.js"
 import type { SandboxMeans } from "./means.js"
 import { initialSnapshot, type NewSandbox, type NewSnapshot } from "./sandbox-store.js"
-import { asFailure } from "./storage-failure.js"
+import { asFailure } from "../storage/storage-failure.js"
 import type { Turns } from "./turns.js"
 
 /** How a snapshot came to be; the beginning of its name. */

@@ -4,12 +4,13 @@ import { Failure } from "../failure.js"
 import { pinChain, removeLayerFiles } from "../layers/layer-files.js"
 import type { Unneeded } from "../layers/layer-rows.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
-import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
+import { guestIdentity, type SandboxMeans } from "./means.js"
+import { requireSpace } from "../storage/space.js"
 import { NextLayer } from "./next-layer.js"
 import { restAfterStart, type Rest } from "./rest.js"
 import type { NewSnapshot } from "./sandbox-store.js"
 import { settleHead } from "./settle-head.js"
-import { asFailure, diskFull } from "./storage-failure.js"
+import { asFailure, diskFull } from "../storage/storage-failure.js"
 
 /** How long a machine that is stopped in order may take to write its files out. */
 const stopMilliseconds = 5_000

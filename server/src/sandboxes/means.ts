@@ -1,14 +1,12 @@
 import { createHash } from "node:crypto"
-import { statfs } from "node:fs/promises"
 import type { GuestIdentity } from "@opensandbox/vm"
 import type { Scratch } from "../archive/scratch.js"
 import type { Retention } from "../config.js"
 import type { Compactor } from "../layers/compactor.js"
 import type { LayerHealth } from "../layers/layer-health.js"
 import type { LayerMeans } from "../layers/layer-means.js"
-import type { DiskReserve } from "./disk-reserve.js"
+import type { DiskReserve } from "../storage/disk-reserve.js"
 import type { SandboxStore } from "./sandbox-store.js"
-import { diskFull } from "./storage-failure.js"
 
 /** What every sandbox works with. */
 export interface SandboxMeans extends LayerMeans {
@@ -24,18 +22,6 @@ export interface SandboxMeans extends LayerMeans {
   readonly retention: Retention
   /** Whether the server before this one came to a sudden end. */
   readonly unclean: boolean
-}
-
-/** Less than this free, and nothing is begun that takes room: a guest that runs into a full disk stands still. */
-const spareBytes = 64 * 1024 * 1024
-
-/**
- * @param bytes What is known to be written next. Default 0: a command, of which nobody knows.
- * @throws Failure `disk_full` when the data directory's file system has too little room for it.
- */
-export async function requireSpace(dataDirectory: string, bytes = 0): Promise<void> {
-  const { bavail, bsize } = await statfs(dataDirectory)
-  if (bavail * bsize < spareBytes + bytes) throw diskFull()
 }
 
 /** What tells a sandbox's guest from all others; the same each time that it starts. */

@@ -6,12 +6,13 @@ import { exportArchive } from "../archive/export-archive.js"
 import { importArchive, type ImportedSandbox } from "../archive/import-archive.js"
 import type { ExportedSandbox } from "../archive/manifest.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
-import { requireSpace, type SandboxMeans } from "./means.js"
+import type { SandboxMeans } from "./means.js"
+import { requireSpace } from "../storage/space.js"
 import { unborn } from "./new-sandbox.js"
 import type { Sandbox } from "./sandbox.js"
 import type { ExportRequest } from "./sandbox-service.js"
 import type { NewSnapshot } from "./sandbox-store.js"
-import { asFailure } from "./storage-failure.js"
+import { asFailure } from "../storage/storage-failure.js"
 
 /**
  * Makes an archive of a snapshot, or of what a sandbox is now. The sandbox goes on meanwhile.

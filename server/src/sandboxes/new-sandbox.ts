@@ -1,11 +1,12 @@
 import { failpoint } from "#failpoint"
 import { newLayerId, type Image } from "@opensandbox/vm"
-import { guestIdentity, requireSpace, type SandboxMeans } from "./means.js"
+import { guestIdentity, type SandboxMeans } from "./means.js"
+import { requireSpace } from "../storage/space.js"
 import { restAfterStart } from "./rest.js"
 import { Sandbox } from "./sandbox.js"
 import type { RetentionRequest } from "./sandbox-service.js"
 import type { NewSandbox } from "./sandbox-store.js"
-import { asFailure } from "./storage-failure.js"
+import { asFailure } from "../storage/storage-failure.js"
 
 /** A sandbox that has no machine yet and whose head has still to be made. */
 export function unborn(

@@ -3,7 +3,7 @@ import type { OpenPorts, SandboxPorts } from "../ports/sandbox-ports.js"
 import type { SandboxMeans } from "./means.js"
 import type { Sandbox } from "./sandbox.js"
 import type { VMInfo } from "./sandbox-service.js"
-import { asFailure } from "./storage-failure.js"
+import { asFailure } from "../storage/storage-failure.js"
 
 /** Opens the two ports on the host's loopback at which each sandbox can be reached by itself. */
 export type PortOpener = Pick<SandboxPorts, "open" | "close">
