@@ -15,7 +15,12 @@ export class Workplace {
     const workplace = new Workplace()
     let interrupted: Promise<void> | undefined
     const interrupt = () => {
-      interrupted ??= workplace.#close().finally(() => process.exit(1))
+      interrupted ??= workplace
+        .#close()
+        .catch((error: unknown) => {
+          console.error(error)
+        })
+        .finally(() => process.exit(1))
     }
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt)
     try {

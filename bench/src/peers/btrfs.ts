@@ -56,7 +56,7 @@ export class BtrfsSubvolume implements Peer {
   }
 
   async close(): Promise<void> {
-    await this.#mounted.unmount()
+    await this.#mounted.close()
     await rm(this.#directory, { recursive: true, force: true })
   }
 

@@ -70,7 +70,7 @@ export class DiskCopy implements Peer {
   }
 
   async close(): Promise<void> {
-    await this.#mounted.unmount()
+    await this.#mounted.close()
     await rm(this.#directory, { recursive: true, force: true })
   }
 }

@@ -7,7 +7,6 @@ export class MountedFile {
   readonly path: string
   readonly #file: string
   readonly #options: string
-  #unmounting: Promise<unknown> | undefined
   #mounted = false
 
   /**
@@ -38,13 +37,16 @@ export class MountedFile {
     await runProgram("sync", ["--file-system", this.path])
   }
 
-  /** Does nothing when it is not mounted. */
+  /** @throws Error when something still runs there. */
   async unmount(): Promise<void> {
-    if (!this.#mounted) return
-    // It may be asked for twice when the run is broken off.
-    this.#unmounting ??= runProgram("umount", [this.path])
-    await this.#unmounting
-    this.#unmounting = undefined
+    await runProgram("umount", [this.path])
     this.#mounted = false
+  }
+
+  /** Lets go of it, whatever still runs there, if it is mounted. */
+  async close(): Promise<void> {
+    if (!this.#mounted) return
+    this.#mounted = false
+    await runProgram("umount", ["--lazy", this.path])
   }
 }
