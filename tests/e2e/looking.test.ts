@@ -101,10 +101,11 @@ describe("a diff", () => {
 
   test("is of the present when no second snapshot is named, and leaves the machine alone", async () => {
     const count =
-      "(n=0; while :; do n=$((n + 1)); echo $n > count; sleep 0.05; done) > /dev/null 2>&1 & echo $! > pid"
+      "(while :; do echo again >> count; sleep 0.05; done) > /dev/null 2>&1 & echo $! > pid; until [ -s count ]; do :; done"
     const before = await snapshotAfter(`echo 1 > file; ${count}`)
     expect(await changes(before)).not.toContain("M /workspace/file")
-    succeeded(await sandbox.run("echo 22 > file; echo new > other", { snapshot: false }))
+    const goesOn = `before=$(cat count); until [ "$(cat count)" != "$before" ]; do sleep 0.02; done`
+    succeeded(await sandbox.run(`echo 22 > file; echo new > other; ${goesOn}`, { snapshot: false }))
     const present = await changes(before)
     expect(present).toEqual(expect.arrayContaining(["M /workspace/file", "A /workspace/other"]))
     expect(present).toContain("M /workspace/count")
@@ -112,8 +113,7 @@ describe("a diff", () => {
       "initial",
       before,
     ])
-    const alive = `before=$(cat count); until [ "$(cat count)" != "$before" ]; do sleep 0.02; done; kill -0 $(cat pid)`
-    expect(succeeded(await sandbox.run(alive)).exitCode).toBe(0)
+    expect(succeeded(await sandbox.run(`${goesOn}; kill -0 $(cat pid)`)).exitCode).toBe(0)
   })
 
   test("of a snapshot with itself, or of snapshots between which nothing changed, is empty", async () => {

@@ -75,7 +75,7 @@ function listAttributes(path: string): string {
   return `python3 -c "import os; print(os.listxattr('${path}'))"`
 }
 
-test("whatever way a file is changed, the change is in the snapshot", async () => {
+test("whatever way a file is changed, the change is in the snapshot", { timeout: 120_000 }, async () => {
   const sandbox = await server.create()
   const seen: { snapshot: string; look: string; output: string }[] = []
   for (const { change, look } of changes) {
