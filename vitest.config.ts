@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config"
+import { shortSizes } from "./tests/support/sizes.js"
 
 export default defineConfig({
   test: {
@@ -9,5 +10,6 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    provide: { sizes: shortSizes },
   },
 })

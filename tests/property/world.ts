@@ -1,0 +1,212 @@
+import { createHash } from "node:crypto"
+import { readdir } from "node:fs/promises"
+import { join } from "node:path"
+import type { Snapshot } from "opensandbox"
+import { expect } from "vitest"
+import { eventually } from "../support/eventually.js"
+import { failed, succeeded } from "../support/results.js"
+import type { TestServer } from "../support/server.js"
+import { listCommand, listing } from "./file-tree.js"
+import { SandboxModel, type ModelSnapshot } from "./sandbox-model.js"
+import { picked, type Reference, type Step } from "./step.js"
+
+/** More sandboxes than these there are never; the visits at the end take a while. */
+const maxBoxes = 4
+
+/** How long what the server does in the background may take. */
+const backgroundMs = 30_000
+
+/** A sandbox and what it should be. */
+interface Box {
+  readonly name: string
+  readonly model: SandboxModel
+}
+
+/** Sandboxes of a server, each beside a model of it, that are driven by steps and compared. */
+export class World {
+  readonly #server: TestServer
+  #boxes: readonly Box[] = []
+  #forks = 0
+
+  constructor(server: TestServer) {
+    this.#server = server
+  }
+
+  /** Makes a step, then compares what all sandboxes list with what they should. */
+  async take({ box: pick, action }: Step): Promise<void> {
+    if (this.#boxes.length === 0) await this.#create()
+    const box = picked(this.#boxes, pick)
+    const { name, model } = box
+    const sandbox = this.#server.sandbox(name)
+    switch (action.kind) {
+      case "run": {
+        // One command changes and looks, because each command is a machine's time.
+        const { change, recorded } = action
+        const command = `${change.command}; code=$?; ${listCommand}; exit $code`
+        const result = succeeded(await sandbox.run(command, { snapshot: recorded }))
+        model.tree = change.apply(model.tree)
+        const { exitCode } = change
+        expect(result).toMatchObject({ stdout: listing(model.tree, sha256), stderr: "", exitCode })
+        if (result.snapshot !== null) model.took(result.snapshot)
+        expect(result.snapshot !== null).toBe(recorded)
+        break
+      }
+      case "wipe":
+        succeeded(await sandbox.wipe())
+        model.tree = new Map()
+        await this.#look(box)
+        break
+      case "snapshot": {
+        const { label } = action
+        const result = await sandbox.snapshot(label)
+        if (label !== undefined && model.hasLabel(label)) {
+          expect(failed(result).code).toBe("already_exists")
+        } else {
+          model.took(succeeded(result).snapshot.snapshot_name, label)
+        }
+        break
+      }
+      case "restore": {
+        const target = this.#snapshot(box, action.to)
+        if (action.keep) await this.#makeRoom(box)
+        const { kept } = succeeded(await sandbox.restore(target.reference, { keep: action.keep }))
+        expect(kept === undefined).toBe(!action.keep)
+        if (kept !== undefined) await this.#adopt({ name: kept, model: model.copy() })
+        model.wentBackTo(target.place)
+        await this.#look(box)
+        break
+      }
+      case "undo": {
+        const before = model.snapshots.length - 2
+        const result = await sandbox.undo()
+        if (before < 0) {
+          expect(failed(result).code).toBe("not_found")
+        } else {
+          expect(succeeded(result).snapshot).toBe(model.at(before).name)
+          model.wentBackTo(before)
+          await this.#look(box)
+        }
+        break
+      }
+      case "delete": {
+        const target = this.#snapshot(box, action.snapshot)
+        const result = await sandbox.deleteSnapshot(target.reference)
+        if (target.place === 0) {
+          expect(failed(result).code).toBe("invalid_request")
+        } else {
+          succeeded(result)
+          model.deleted(target.place)
+        }
+        break
+      }
+      case "fork": {
+        await this.#makeRoom(box)
+        const target = action.from && this.#snapshot(box, action.from)
+        const fork = `fork-${(this.#forks += 1)}`
+        succeeded(await sandbox.fork(fork, target && { snapshot: target.reference }))
+        await this.#adopt({ name: fork, model: target ? model.forkAt(target.place) : model.fork() })
+        break
+      }
+      case "keep-last":
+        succeeded(await sandbox.setRetention({ keep_last: action.count }))
+        model.keepsLast(action.count)
+        break
+      case "destroy":
+        await this.#destroy(box)
+        break
+      case "restart":
+        if (action.inOrder) await this.#server.stop()
+        else await this.#server.kill()
+        await this.#server.restart()
+        break
+    }
+    for (const each of this.#boxes) await this.#compareSnapshots(each)
+  }
+
+  /** Visits every snapshot of every sandbox, destroys them one after the other, and sees that nothing is left. */
+  async end(): Promise<void> {
+    for (const box of this.#boxes) {
+      await this.#look(box)
+      for (let place = box.model.snapshots.length - 1; place >= 0; place--) {
+        succeeded(await this.#server.sandbox(box.name).restore(box.model.at(place).name))
+        box.model.wentBackTo(place)
+        await this.#look(box)
+      }
+      await this.#compareSnapshots(box)
+      await this.#destroy(box)
+    }
+    const layers = join(this.#server.dataDirectory, "layers")
+    await eventually("no layer to be left", backgroundMs, async () =>
+      (await readdir(layers)).length === 0 ? true : undefined,
+    )
+    expect(this.#server.machines()).toEqual([])
+  }
+
+  async #create(): Promise<void> {
+    const { name } = await this.#server.create()
+    this.#boxes = [{ name, model: SandboxModel.new() }]
+  }
+
+  async #destroy(box: Box): Promise<void> {
+    succeeded(await this.#server.sandbox(box.name).destroy())
+    this.#boxes = this.#boxes.filter((each) => each !== box)
+  }
+
+  /** Destroys a sandbox if there are as many as there may be, and not that one. */
+  async #makeRoom(except: Box): Promise<void> {
+    const [other] = this.#boxes.filter((box) => box !== except)
+    if (this.#boxes.length >= maxBoxes && other !== undefined) await this.#destroy(other)
+  }
+
+  /**
+   * Drives a fork from now on. If what its origin was is in none of the snapshots, the fork has one more, of that; the
+   * model cannot tell whether files that are the same were written again.
+   */
+  async #adopt(fork: Box): Promise<void> {
+    const { model } = fork
+    const { snapshots } = succeeded(await this.#server.sandbox(fork.name).snapshots())
+    const more = snapshots.slice(model.snapshots.length)
+    const changed = listing(model.tree, sha256) !== listing(model.newest.tree, sha256)
+    expect(more.length).toBeGreaterThanOrEqual(changed ? 1 : 0)
+    expect(more.length).toBeLessThanOrEqual(1)
+    for (const { snapshot_name: name } of more) {
+      expect(name).toMatch(/^fork_\d+$/)
+      model.added(name)
+    }
+    this.#boxes = [...this.#boxes, fork]
+  }
+
+  /** Compares the files with those of the model. */
+  async #look({ name, model }: Box): Promise<void> {
+    const seen = succeeded(await this.#server.sandbox(name).run(listCommand, { snapshot: false }))
+    expect(seen).toMatchObject({ stdout: listing(model.tree, sha256), stderr: "", exitCode: 0 })
+  }
+
+  async #compareSnapshots({ name, model }: Box): Promise<void> {
+    const sandbox = this.#server.sandbox(name)
+    const listed = await eventually("expired snapshots to be gone", backgroundMs, async () => {
+      const { snapshots } = succeeded(await sandbox.snapshots())
+      return snapshots.length <= model.snapshots.length ? snapshots : undefined
+    })
+    expect(listed.map(shown)).toEqual(model.snapshots.map(expected))
+  }
+
+  #snapshot({ model }: Box, { place: pick, byLabel }: Reference): { place: number; reference: string } {
+    const snapshot = picked(model.snapshots, pick)
+    const reference = byLabel && snapshot.label !== null ? snapshot.label : snapshot.name
+    return { place: model.snapshots.indexOf(snapshot), reference }
+  }
+}
+
+/** What is compared of a snapshot that the server lists. */
+function shown({ snapshot_name, label, parent, damaged }: Snapshot) {
+  return { snapshot_name, label, parent, damaged }
+}
+
+function expected({ name, label }: ModelSnapshot, at: number, all: readonly ModelSnapshot[]) {
+  return { snapshot_name: name, label, parent: all[at - 1]?.name ?? null, damaged: false }
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex")
+}

@@ -1,0 +1,46 @@
+/** How far the tests go that could go on for ever: random ones, and those of very many snapshots. */
+export interface Sizes {
+  timeTravel: {
+    /** Random plans, each for a sandbox of its own and what is forked from it. */
+    plans: number
+    steps: number
+  }
+  chaos: {
+    /** How often the server is killed. */
+    kills: number
+  }
+  manySnapshots: {
+    /** Small changes of one sandbox, each with a snapshot. */
+    changes: number
+    /** How many of the snapshots are gone back to, besides the first and the last. */
+    visits: number
+  }
+  retention: {
+    /** Snapshots that are taken of one sandbox. */
+    taken: number
+    /** How many of them it may keep. */
+    kept: number
+  }
+}
+
+/** Those of `npm test`. */
+export const shortSizes: Sizes = {
+  timeTravel: { plans: 4, steps: 50 },
+  chaos: { kills: 15 },
+  manySnapshots: { changes: 40, visits: 10 },
+  retention: { taken: 30, kept: 6 },
+}
+
+/** Those of `npm run test:soak`. */
+export const soakSizes: Sizes = {
+  timeTravel: { plans: 40, steps: 150 },
+  chaos: { kills: 100 },
+  manySnapshots: { changes: 1000, visits: 20 },
+  retention: { taken: 600, kept: 50 },
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    sizes: Sizes
+  }
+}
