@@ -2,19 +2,20 @@ import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import type { Sandbox } from "opensandbox"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { afterAll, beforeAll, expect, inject, test } from "vitest"
 import { eventually } from "../support/eventually.js"
 import { killMachine } from "../support/machines.js"
+import { Random } from "../support/random.js"
 import { succeeded } from "../support/results.js"
 import { serverStartMs, TestServer } from "../support/server.js"
 import { hashCommand } from "../support/workspace.js"
 import { Ledger } from "./ledger.js"
-import { Random } from "./random.js"
 
 /** How often the server is killed, each time at another moment of another request. */
-const kills = 15
+const { kills } = inject("sizes").chaos
 const longestLifeMs = 1500
-const testMs = 400_000
+/** For each kill; a slow machine takes a fifth of it. */
+const lifeMs = 30_000
 
 let server: TestServer
 
@@ -26,6 +27,7 @@ afterAll(() => server.dispose())
 
 test(
   "whenever the server is killed, every acknowledged snapshot is there and restores to exactly its content",
+  { timeout: kills * lifeMs },
   async () => {
     const seed = Date.now()
     try {
@@ -34,7 +36,6 @@ test(
       throw new Error(`with the seed ${seed}; the server said:\n${server.output}`, { cause: error })
     }
   },
-  testMs,
 )
 
 async function survive(random: Random): Promise<void> {
