@@ -1,11 +1,12 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { execa } from "execa"
+import fc from "fast-check"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import type { Image } from "../image.js"
 import { LayerDirectory } from "./layer-directory.js"
-import { newLayerId } from "./layer.js"
+import { newLayerId, type LayerId } from "./layer.js"
 
 let directory: string
 let layers: LayerDirectory
@@ -58,3 +59,53 @@ test("lists its layers and nothing else, and removes a layer that may be gone", 
   await layers.remove(layer)
   expect(await layers.list()).toEqual([])
 })
+
+/** What is done to each of a few places of a layer: 0 is nothing, 1 zeros, 2 a discard, others are bytes to write. */
+const changes = fc.array(fc.constantFrom(0, 0, 0, 1, 2, 3, 4), { minLength: 8, maxLength: 8 })
+
+test("a layer that was written anew reads the same on its new base and on the layers that it had been on", () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.array(changes, { minLength: 3, maxLength: 4 }),
+      fc.boolean(),
+      async (contents, onBlank) => {
+        const chain = await writeChain(contents)
+        const [base, top] = [onBlank ? null : (chain[0] ?? null), chain.at(-1) ?? ""]
+        const before = join(directory, "before.qcow2")
+        await copyFile(layers.path(top), before)
+        const rewriting = await layers.rewrite(top, base, image, new AbortController().signal)
+        await rewriting.replace()
+        expect(await layers.fingerprint(top)).toMatchObject({ checksum: rewriting.fingerprint.checksum })
+        for (const after of [layers.path(top), onLayers(chain)]) {
+          await execa("qemu-img", ["compare", "-q", before, after])
+        }
+      },
+    ),
+    { numRuns: 12 },
+  ))
+
+/** Makes layers on top of each other, the first on the blank disk. */
+async function writeChain(contents: number[][]): Promise<LayerId[]> {
+  const chain: LayerId[] = []
+  for (const content of contents) {
+    const layer = newLayerId()
+    await layers.create(layer, chain.at(-1) ?? null, image)
+    // Places are neither as large as clusters nor in step with them.
+    const commands = content.flatMap((change, at) => {
+      const place = `${at * 40}k 40k`
+      if (change === 0) return []
+      return ["-c", [`write -z ${place}`, `discard ${place}`][change - 1] ?? `write -P ${change} ${place}`]
+    })
+    if (commands.length > 0) await execa("qemu-io", ["-d", "unmap", ...commands, layers.path(layer)])
+    chain.push(layer)
+  }
+  return chain
+}
+
+/** A chain as a machine opens it, that does not ask the files what they rest on. */
+function onLayers(chain: readonly LayerId[]): string {
+  const file = (filename: string) => ({ driver: "qcow2", file: { driver: "file", filename } })
+  const bottom: object = { ...file(image.blankDisk), backing: null }
+  const opened = chain.reduce((backing, layer) => ({ ...file(layers.path(layer)), backing }), bottom)
+  return `json:${JSON.stringify(opened)}`
+}

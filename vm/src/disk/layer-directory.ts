@@ -4,6 +4,7 @@ import { execa } from "execa"
 import { z } from "zod"
 import type { Durability } from "../durability.js"
 import type { Image } from "../image.js"
+import { copy } from "./copy.js"
 import { emptyQcow2 } from "./empty-qcow2.js"
 import { layerFacts, fingerprint, type Fingerprint, type LayerFacts } from "./fingerprint.js"
 import { isLayerId, type LayerId } from "./layer.js"
@@ -88,7 +89,9 @@ export class LayerDirectory {
     const file = this.path(layer) + unfinished
     const discard = () => rm(file, { force: true })
     try {
-      await this.#writeEmpty(file, this.nameFor(layer, image), image)
+      // With all that the layer itself holds, even where that is what the base holds too: those that still read it on the
+      // layers between would find what is there instead.
+      await copy(this.path(layer), file, cancelled)
       await rebase(file, this.nameFor(base, image), "background", cancelled)
       // Whatever the durability: the old file, and those between, held this safely before they are removed.
       await syncFile(file)
