@@ -118,7 +118,7 @@ export class Compactor {
   async #compact(
     layer: string,
     { base, between }: CompactionPlan,
-    { chain }: PinnedChain,
+    { chain, release }: PinnedChain,
   ): Promise<"done" | "obsolete"> {
     const { layers, room, images, metrics } = this.#means
     const [top] = chain.slice(-1)
@@ -133,8 +133,17 @@ export class Compactor {
       await rewriting.discard()
       return "obsolete"
     }
-    await rewriting.replace()
-    failpoint("compaction.replaced")
+    try {
+      // A crash after the replacing must not leave a file that is compared with what the old one was known by.
+      await layers.forgetFingerprint(layer)
+      await layers.makeDurable()
+      failpoint("compaction.announced")
+      await rewriting.replace()
+      failpoint("compaction.replaced")
+    } catch (error) {
+      await rewriting.discard()
+      throw error
+    }
     const unneeded = await layers.rebase(layer, base, rewriting.fingerprint)
     failpoint("compaction.recorded")
     if (unneeded === undefined) {
@@ -142,6 +151,7 @@ export class Compactor {
       return "obsolete"
     }
     for (const listener of this.#listeners) listener({ layer, base, path: room.disk.path(layer) })
+    await release()
     await removeLayerFiles(this.#means, unneeded.gone)
     return "done"
   }

@@ -90,6 +90,15 @@ export class LayerStore {
       .execute()
   }
 
+  /** A layer's file is about to be replaced: until the new one is recorded, the layer is known by neither. */
+  async forgetFingerprint(layer: string): Promise<void> {
+    await this.#database
+      .updateTable("layers")
+      .set({ length: null, modified_us: null, checksum: null })
+      .where("id", "=", layer)
+      .execute()
+  }
+
   /** Records what is wrong with a layer's file; null when it is sound after all. */
   async setDamage(layer: string, damage: string | null): Promise<void> {
     await this.#database.updateTable("layers").set({ damage }).where("id", "=", layer).execute()
