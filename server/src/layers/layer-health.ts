@@ -58,7 +58,8 @@ export class LayerHealth {
   }
 
   async #damageOf(layer: LayerRow): Promise<string | undefined> {
-    const { disk } = this.#means.room
+    const { layers, room } = this.#means
+    const { disk } = room
     const facts = await disk.facts(layer.id)
     if (facts === undefined) return "its file is missing"
     if (layer.state !== "sealed" || layer.checksum === null) return undefined
@@ -66,8 +67,13 @@ export class LayerHealth {
     // A copy of the data directory, for instance, has other times and the same content.
     const now = await disk.fingerprint(layer.id)
     const damage = differenceOf(layer, now)
-    if (damage === undefined) await this.#means.layers.setFingerprint(layer.id, now)
-    return damage
+    if (damage === undefined) {
+      await layers.setFingerprint(layer.id, now)
+      return undefined
+    }
+    // Compaction may have replaced the file since the layer was looked up.
+    const latest = await layers.find(layer.id)
+    return latest === undefined || latest.checksum === layer.checksum ? damage : this.#damageOf(latest)
   }
 
   async #report(layer: LayerRow, damage: string): Promise<void> {
