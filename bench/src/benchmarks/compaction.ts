@@ -7,7 +7,7 @@ import { repeat } from "../repetition.js"
 import type { ServerMetrics } from "../server-metrics.js"
 import { millisecondsOf, withServerTimings } from "../server-timing.js"
 
-/** Enough for a 99th percentile of those that have a compaction beside them, about one in eight. */
+/** Enough for a 99th percentile of those that have a compaction beside them and of those that have none. */
 const commandCount = 2_000
 
 const durations = "opensandbox_compaction_duration_seconds_sum"
