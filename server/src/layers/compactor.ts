@@ -2,7 +2,7 @@ import { failpoint } from "#failpoint"
 import type { RewrittenLayer } from "@opensandbox/vm"
 import PQueue from "p-queue"
 import { compactionPlan, isTooDeep, type CompactionPlan } from "./compaction-plan.js"
-import { pinChain, removeLayerFiles, type PinnedChain } from "./layer-files.js"
+import { pinChain, type PinnedChain } from "./layer-files.js"
 import type { LayerHealth } from "./layer-health.js"
 import type { LayerMeans } from "./layer-means.js"
 
@@ -152,7 +152,7 @@ export class Compactor {
     }
     for (const listener of this.#listeners) listener({ layer, base, path: room.disk.path(layer) })
     await release()
-    await removeLayerFiles(this.#means, unneeded.gone)
+    this.#means.removal.add(unneeded.gone)
     return "done"
   }
 }

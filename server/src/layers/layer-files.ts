@@ -1,4 +1,3 @@
-import { failpoint } from "#failpoint"
 import type { ChainLayer } from "./compaction-plan.js"
 import type { LayerMeans } from "./layer-means.js"
 
@@ -41,26 +40,6 @@ export async function pinChain({ layers, room }: LayerMeans, top: string | null)
     await release()
   }
   throw new Error(`the chain of layer ${String(top)} does not come to rest`)
-}
-
-/**
- * Removes the files of layers that the database has forgotten. What cannot be removed takes room until the next start of
- * the server, and is no failure of what was asked for.
- */
-export async function removeLayerFiles(
-  { layers, room, log }: LayerMeans,
-  gone: readonly string[],
-): Promise<void> {
-  if (gone.length === 0) return
-  try {
-    await layers.makeDurable()
-    for (const layer of gone) {
-      await room.disk.remove(layer)
-      failpoint("layers.file-removed")
-    }
-  } catch (error) {
-    log.warn({ layers: gone, err: error }, "files that nothing needs could not be removed")
-  }
 }
 
 function namesOf(chain: readonly ChainLayer[]): string[] {

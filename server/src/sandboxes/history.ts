@@ -1,7 +1,7 @@
 import { failpoint } from "#failpoint"
 import type { ExecResult, Machine } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
-import { pinChain, removeLayerFiles, type SealedDisk } from "../layers/layer-files.js"
+import { pinChain, type SealedDisk } from "../layers/layer-files.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { exitCodeOf } from "./command.js"
 import { HistoryLimits } from "./history-limits.js"
@@ -128,8 +128,7 @@ export class History {
       try {
         await this.#goBack(target)
       } catch (error) {
-        if (kept !== undefined)
-          await removeLayerFiles(this.#means, (await this.#means.store.destroy(kept.id)).gone)
+        if (kept !== undefined) this.#means.removal.add((await this.#means.store.destroy(kept.id)).gone)
         throw error
       }
       return kept
@@ -245,7 +244,7 @@ export class History {
     const { store, compactor } = this.#means
     const { gone, left } = await store.deleteSnapshots(snapshots).catch(fail)
     failpoint("delete.recorded")
-    await removeLayerFiles(this.#means, gone)
+    this.#means.removal.add(gone)
     await compactor.reclaim(left)
   }
 }

@@ -1,7 +1,7 @@
 import { failpoint } from "#failpoint"
 import { newLayerId, type Image, type Machine, type RewrittenLayer } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
-import { pinChain, removeLayerFiles } from "../layers/layer-files.js"
+import { pinChain } from "../layers/layer-files.js"
 import type { Unneeded } from "../layers/layer-rows.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { guestIdentity, type SandboxMeans } from "./means.js"
@@ -194,7 +194,7 @@ export class MachineKeeper {
     await this.#end()
     failpoint("restore.machine-ended")
     this.take(fresh, rest)
-    await removeLayerFiles(this.#means, unneeded.gone)
+    this.#means.removal.add(unneeded.gone)
     await this.#means.compactor.reclaim(unneeded.left)
   }
 
@@ -202,7 +202,7 @@ export class MachineKeeper {
   async leave(layers: readonly string[]): Promise<void> {
     await this.#end()
     failpoint("destroy.machine-ended")
-    await removeLayerFiles(this.#means, layers)
+    this.#means.removal.add(layers)
   }
 
   /** Ends the machine in order. The head keeps what the guest has written. */

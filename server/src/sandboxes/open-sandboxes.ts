@@ -5,6 +5,7 @@ import { Scratch } from "../archive/scratch.js"
 import type { ServerConfig } from "../config.js"
 import { Compactor } from "../layers/compactor.js"
 import { LayerHealth } from "../layers/layer-health.js"
+import { LayerRemoval } from "../layers/layer-removal.js"
 import { LayerStore } from "../layers/layer-store.js"
 import type { Metrics } from "../metrics.js"
 import type { Database } from "../store/database.js"
@@ -47,7 +48,9 @@ export async function openSandboxes(parts: {
   const image = await images.add(config.imageDirectory)
   const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB, durability })
   log.info({ image: image.key, ...room.choice }, "machines can start")
-  const layerMeans = { layers: new LayerStore(parts.database), room, images, metrics, log }
+  const layers = new LayerStore(parts.database)
+  const removal = new LayerRemoval({ layers, room, log })
+  const layerMeans = { layers, room, images, removal, metrics, log }
   const health = new LayerHealth(layerMeans)
   const means = {
     ...layerMeans,

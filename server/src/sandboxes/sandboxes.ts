@@ -117,6 +117,7 @@ export class Sandboxes implements SandboxService {
   async destroy(owner: number, name: string): Promise<void> {
     const sandbox = this.#registry.find(owner, name)
     await this.#makingRoom(() => this.#registry.destroy(sandbox))
+    await this.#means.removal.idle()
     await this.#means.images.removeUnused(() => this.#means.store.imageKeys())
   }
 
@@ -151,6 +152,7 @@ export class Sandboxes implements SandboxService {
   async deleteSnapshot(owner: number, name: string, snapshot: string): Promise<void> {
     const { history } = this.#registry.find(owner, name)
     await this.#makingRoom(() => history.delete(snapshot))
+    await this.#means.removal.idle()
   }
 
   async restore(
@@ -236,6 +238,7 @@ export class Sandboxes implements SandboxService {
     await this.#means.compactor.close()
     await this.#means.reserve.giveWhenFull()
     await this.#registry.close()
+    await this.#means.removal.idle()
   }
 
   async #counted(command: Promise<RunOutcome>): Promise<RunOutcome> {

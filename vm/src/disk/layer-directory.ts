@@ -1,10 +1,10 @@
-import { open, readdir, rename, rm } from "node:fs/promises"
+import { constants } from "node:fs"
+import { copyFile, open, readdir, rename, rm } from "node:fs/promises"
 import { join, relative } from "node:path"
 import { execa } from "execa"
 import { z } from "zod"
 import type { Durability } from "../durability.js"
 import type { Image } from "../image.js"
-import { copy } from "./copy.js"
 import { emptyQcow2 } from "./empty-qcow2.js"
 import { layerFacts, fingerprint, type Fingerprint, type LayerFacts } from "./fingerprint.js"
 import { isLayerId, type LayerId } from "./layer.js"
@@ -91,7 +91,8 @@ export class LayerDirectory {
     try {
       // With all that the layer itself holds, even where that is what the base holds too: those that still read it on the
       // layers between would find what is there instead.
-      await copy(this.path(layer), file, cancelled)
+      await copyFile(this.path(layer), file, constants.COPYFILE_FICLONE)
+      cancelled.throwIfAborted()
       await rebase(file, this.nameFor(base, image), "background", cancelled)
       // Whatever the durability: the old file, and those between, held this safely before they are removed.
       await syncFile(file)
