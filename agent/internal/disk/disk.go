@@ -25,6 +25,10 @@ const (
 // which would slow the first commands down and change blocks that nobody wrote to.
 const quiet = "no_prefetch_block_bitmaps,noinit_itable"
 
+// frugal makes the kernel tell the disk of the blocks that are free again: what a deleted file held takes room in no
+// layer from then on.
+const frugal = "discard"
+
 // pseudo are the file systems that the machine keeps from before it had a disk.
 var pseudo = []string{"/proc", "/sys", "/dev", "/run"}
 
@@ -51,7 +55,7 @@ func Mount(device string, watch *dirt.Watch) (*Disk, error) {
 	if err := forgetBlocks(device); err != nil {
 		return nil, err
 	}
-	if err := mount(device, own, "ext4", syscall.MS_NOATIME, quiet); err != nil {
+	if err := mount(device, own, "ext4", syscall.MS_NOATIME, quiet+","+frugal); err != nil {
 		return nil, err
 	}
 	d := &Disk{dirt: watch, writes: openWriteCount(device)}

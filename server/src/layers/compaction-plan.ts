@@ -18,8 +18,11 @@ export interface CompactionPlan {
 /** A layer with a number that this divides takes in the layers since the one with the number before it. */
 const step = 8
 
-/** A layer that nobody needs is taken in by the one above if it is at most so many times as large. */
+/** A layer that nobody needs is taken in if at most so many times of what that is compared with are copied for it. */
 const reclaimRatio = 4
+
+/** How many bytes of each layer a chain still shows, by their names; none of those that are left out. */
+type Shown = ReadonlyMap<string, number>
 
 /**
  * What the topmost layer of a chain should take in, so that chains stay short and deleted snapshots give their room
@@ -30,11 +33,17 @@ const reclaimRatio = 4
  *   digits in base 8, at most 7 for each digit, and each block is copied once for each digit.
  * - Reclaim. Below that, layers that nobody needs are taken in as long as they are not much larger than what has come
  *   together so far. So each block is copied a few times, not once for each snapshot that is deleted, and what waits to
- *   be taken in is a handful of layers of growing size.
+ *   be taken in is a handful of layers of growing size. A larger one is taken in too, once most of it is written over or
+ *   discarded: what is copied then is not much more than the room that it gives back.
  *
+ * @param countShown Counts what the chain still shows. It takes a look at all of the chain's files, so it is called only
+ *   when it matters.
  * @returns undefined when there is nothing to do.
  */
-export function compactionPlan(chain: readonly ChainLayer[]): CompactionPlan | undefined {
+export async function compactionPlan(
+  chain: readonly ChainLayer[],
+  countShown: () => Promise<Shown>,
+): Promise<CompactionPlan | undefined> {
   const top = chain.at(-1)
   if (top?.state !== "sealed") return undefined
   const parent = chain.length - 2
@@ -46,9 +55,16 @@ export function compactionPlan(chain: readonly ChainLayer[]): CompactionPlan | u
   // One that goes itself leaves it to the layer that takes it in.
   if (reason === "reclaim" && !top.needed) return undefined
   let gathered = sizeOf(chain.slice(base + 1))
+  let shown: Shown | undefined
   for (let below = chain[base]; below?.needed === false; below = chain[base]) {
-    if ((below.bytes ?? 0) > reclaimRatio * gathered) break
-    gathered += below.bytes ?? 0
+    const bytes = below.bytes ?? 0
+    let copied = bytes
+    if (copied > reclaimRatio * gathered) {
+      shown ??= await countShown()
+      copied = shown.get(below.id) ?? 0
+      if (copied > reclaimRatio * Math.max(gathered, bytes - copied)) break
+    }
+    gathered += copied
     base -= 1
   }
   const between = chain.slice(base + 1, -1)

@@ -97,7 +97,7 @@ export class Compactor {
     if ((await layers.find(layer)) === undefined) return
     const pinned = await pinChain(this.#means, layer)
     try {
-      const plan = compactionPlan(pinned.chain)
+      const plan = await compactionPlan(pinned.chain, () => room.disk.shownBytes(layer, this.#closing.signal))
       if (plan === undefined) {
         if (pinned.chain.at(-1)?.checksum === null)
           await layers.setFingerprint(layer, await room.disk.fingerprint(layer, this.#closing.signal))

@@ -60,6 +60,30 @@ test("lists its layers and nothing else, and removes a layer that may be gone", 
   expect(await layers.list()).toEqual([])
 })
 
+test("counts what a layer still shows of those below", async () => {
+  const [first, hidden, second, top] = [newLayerId(), newLayerId(), newLayerId(), newLayerId()]
+  const writes = new Map([
+    [first, ["write 0 1M"]],
+    [hidden, ["write 512k 64k"]],
+    [second, ["discard 256k 128k", "write 512k 128k"]],
+    [top, ["write -z 0 64k"]],
+  ])
+  let below: LayerId | null = null
+  for (const [layer, commands] of writes) {
+    await layers.create(layer, below, image)
+    const each = commands.flatMap((command) => ["-c", command])
+    await execa("qemu-io", ["-d", "unmap", ...each, layers.path(layer)])
+    below = layer
+  }
+  const shown = await layers.shownBytes(top, new AbortController().signal)
+  expect(shown).toEqual(
+    new Map([
+      [first, (1024 - 64 - 128 - 128) * 1024],
+      [second, 128 * 1024],
+    ]),
+  )
+})
+
 /** What is done to each of a few places of a layer: 0 is nothing, 1 zeros, 2 a discard, others are bytes to write. */
 const changes = fc.array(fc.constantFrom(0, 0, 0, 1, 2, 3, 4), { minLength: 8, maxLength: 8 })
 
