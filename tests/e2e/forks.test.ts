@@ -1,9 +1,8 @@
-import { readdir } from "node:fs/promises"
-import { join } from "node:path"
 import type { Sandbox } from "opensandbox"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { opensandbox } from "../support/cli.js"
 import { eventually } from "../support/eventually.js"
+import { layerFiles } from "../support/layer-files.js"
 import { matching } from "../support/matchers.js"
 import { failed, succeeded } from "../support/results.js"
 import { serverStartMs, TestServer } from "../support/server.js"
@@ -31,14 +30,10 @@ async function sandboxes(): Promise<string[]> {
   return succeeded(await server.client().list()).vms.map(({ name }) => name)
 }
 
-function layerFiles(): Promise<string[]> {
-  return readdir(join(server.dataDirectory, "layers"))
-}
-
 async function destroyAll(): Promise<void> {
   for (const name of await sandboxes()) succeeded(await server.sandbox(name).destroy())
   await eventually("no layer to be left", 20_000, async () =>
-    (await layerFiles()).length === 0 ? true : undefined,
+    (await layerFiles(server.dataDirectory)).length === 0 ? true : undefined,
   )
 }
 
@@ -128,12 +123,12 @@ test("many forks are made in one request, all of them or none", async () => {
   )
   expect(await Promise.all(forks.map((fork) => output(fork, "cat file")))).toEqual(["a\n", "b\n", "c\n"])
 
-  const before = [await sandboxes(), (await layerFiles()).length]
+  const before = [await sandboxes(), (await layerFiles(server.dataDirectory)).length]
   const refused = await server.client().fork(origin.name, ["d", "b", "e"])
   expect(failed(refused)).toMatchObject({ code: "already_exists", error: matching(/"b"/) })
   const many = Array.from({ length: maxSandboxes - 3 }, (_, at) => `many-${at}`)
   expect(failed(await server.client().fork(origin.name, many)).code).toBe("limit_reached")
-  expect([await sandboxes(), (await layerFiles()).length]).toEqual(before)
+  expect([await sandboxes(), (await layerFiles(server.dataDirectory)).length]).toEqual(before)
   succeeded(await server.client().fork(origin.name, many.slice(1)))
   await destroyAll()
 })

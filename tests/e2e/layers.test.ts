@@ -1,7 +1,6 @@
-import { readdirSync } from "node:fs"
-import { join } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { eventually } from "../support/eventually.js"
+import { layerFiles } from "../support/layer-files.js"
 import { succeeded } from "../support/results.js"
 import { serverStartMs, TestServer } from "../support/server.js"
 
@@ -54,15 +53,11 @@ async function metric(name: string): Promise<number> {
   return Number(line.split(" ").at(-1))
 }
 
-function layerFiles(): string[] {
-  return readdirSync(join(server.dataDirectory, "layers")).sort()
-}
-
 /** The files once the next layer, which is made in the background, is there. */
 function settledLayerFiles(): Promise<string[]> {
   let last = ""
-  return eventually("no layer to be in the making", 10_000, () => {
-    const files = layerFiles()
+  return eventually("no layer to be in the making", 10_000, async () => {
+    const files = await layerFiles(server.dataDirectory)
     const settled = files.join() === last && files.every((file) => file.endsWith(".qcow2"))
     last = files.join()
     return settled ? files : undefined

@@ -1,8 +1,8 @@
-import { readdir, readFile, stat } from "node:fs/promises"
-import { join } from "node:path"
+import { readFile } from "node:fs/promises"
 import type { Sandbox } from "opensandbox"
 import { afterAll, beforeAll, expect, inject, test } from "vitest"
 import { eventually } from "../support/eventually.js"
+import { layerBytes, layerFiles } from "../support/layer-files.js"
 import { Random } from "../support/random.js"
 import { succeeded } from "../support/results.js"
 import { serverStartMs, TestServer } from "../support/server.js"
@@ -48,7 +48,7 @@ test(
       return (await layersOfItsMachine()) <= longestChain(changes) ? true : undefined
     })
     await eventually("the layers to take little room", backgroundMs, async () =>
-      (await layerBytes()) <= changes * snapshotBytes ? true : undefined,
+      (await layerBytes(server.dataDirectory)) <= changes * snapshotBytes ? true : undefined,
     )
     // A restore deletes what comes after, so from the newest to the oldest.
     for (const place of placesToVisit(changes)) {
@@ -57,7 +57,7 @@ test(
     }
     succeeded(await sandbox.destroy())
     await eventually("no layer to be left", backgroundMs, async () =>
-      (await layerFiles()).length === 0 ? true : undefined,
+      (await layerFiles(server.dataDirectory)).length === 0 ? true : undefined,
     )
   },
 )
@@ -120,22 +120,8 @@ function longestChain(layers: number): number {
 
 function eventuallyFewLayers(): Promise<true> {
   return eventually("the layers of deleted snapshots to be gone", backgroundMs, async () =>
-    (await layerFiles()).length <= retention.kept + spareLayers ? true : undefined,
+    (await layerFiles(server.dataDirectory)).length <= retention.kept + spareLayers ? true : undefined,
   )
-}
-
-function layerFiles(): Promise<string[]> {
-  return readdir(join(server.dataDirectory, "layers"))
-}
-
-/** What the layers' files take on the disk. */
-async function layerBytes(): Promise<number> {
-  const directory = join(server.dataDirectory, "layers")
-  const facts = await Promise.all(
-    // One may be replaced meanwhile.
-    (await layerFiles()).map((name) => stat(join(directory, name)).catch(() => undefined)),
-  )
-  return facts.reduce((sum, file) => sum + (file?.blocks ?? 0) * 512, 0)
 }
 
 /** How many layers, the head included, the one machine that runs was started with. */

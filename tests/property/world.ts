@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto"
-import { readdir } from "node:fs/promises"
-import { join } from "node:path"
 import type { Snapshot } from "opensandbox"
 import { expect } from "vitest"
 import { eventually } from "../support/eventually.js"
+import { layerFiles } from "../support/layer-files.js"
 import { failed, succeeded } from "../support/results.js"
 import type { TestServer } from "../support/server.js"
 import { listCommand, listing } from "./file-tree.js"
@@ -135,9 +134,8 @@ export class World {
       await this.#compareSnapshots(box)
       await this.#destroy(box)
     }
-    const layers = join(this.#server.dataDirectory, "layers")
     await eventually("no layer to be left", backgroundMs, async () =>
-      (await readdir(layers)).length === 0 ? true : undefined,
+      (await layerFiles(this.#server.dataDirectory)).length === 0 ? true : undefined,
     )
     expect(this.#server.machines()).toEqual([])
   }
