@@ -3,6 +3,7 @@ import { Failure } from "../failure.js"
 import { Looking } from "../looking/looking.js"
 import { openViewer } from "../looking/open-viewer.js"
 import { Viewers } from "../looking/viewers.js"
+import { hasSpace } from "../storage/space.js"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { exportSandbox, importSandbox } from "./moving.js"
@@ -258,6 +259,8 @@ export class Sandboxes implements SandboxService {
   async #makingRoom<T>(change: () => Promise<T>): Promise<T> {
     await this.#means.reserve.giveWhenFull()
     const result = await change()
+    // Where there is plenty, nobody need wait for more.
+    if (!(await hasSpace(this.#means.dataDirectory))) await this.#means.removal.idle()
     await this.#means.reserve.take()
     return result
   }

@@ -9,6 +9,11 @@ const spareBytes = 64 * 1024 * 1024
  * @throws Failure `disk_full` when the data directory's file system has too little room for it.
  */
 export async function requireSpace(dataDirectory: string, bytes = 0): Promise<void> {
+  if (!(await hasSpace(dataDirectory, bytes))) throw diskFull()
+}
+
+/** Whether what `requireSpace` asks for is there. */
+export async function hasSpace(dataDirectory: string, bytes = 0): Promise<boolean> {
   const { bavail, bsize } = await statfs(dataDirectory)
-  if (bavail * bsize < spareBytes + bytes) throw diskFull()
+  return bavail * bsize >= spareBytes + bytes
 }
