@@ -99,7 +99,9 @@ export class Compactor {
     try {
       const plan = await compactionPlan(pinned.chain, () => room.disk.shownBytes(layer, this.#closing.signal))
       if (plan === undefined) {
-        if (pinned.chain.at(-1)?.checksum === null)
+        const top = pinned.chain.at(-1)
+        // What a damaged file holds is nothing to know it by.
+        if (top?.checksum === null && top.damage === null)
           await layers.setFingerprint(layer, await room.disk.fingerprint(layer, this.#closing.signal))
         return
       }

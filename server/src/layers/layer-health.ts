@@ -62,7 +62,9 @@ export class LayerHealth {
     const { disk } = room
     const facts = await disk.facts(layer.id)
     if (facts === undefined) return "its file is missing"
-    if (layer.state !== "sealed" || layer.checksum === null) return undefined
+    // With nothing to compare it with, one that was sound stays so, and one that was damaged has to be sound in itself.
+    if (layer.state !== "sealed" || layer.checksum === null)
+      return layer.damage === null ? undefined : disk.flaw(layer.id)
     if (facts.length === layer.length && facts.modifiedUs === layer.modified_us) return undefined
     // A copy of the data directory, for instance, has other times and the same content.
     const now = await disk.fingerprint(layer.id)

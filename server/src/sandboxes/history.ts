@@ -153,7 +153,7 @@ export class History {
    * until they are used.
    *
    * @param snapshot The present when left out.
-   * @throws Failure `not_found`, `unavailable`, `disk_full`.
+   * @throws Failure `not_found`, `unavailable`, `disk_full`, `damaged`.
    */
   fork(sandboxes: readonly NewSandbox[], snapshot?: string): Promise<SandboxRow[]> {
     return this.#turns.take(() => this.#fork(sandboxes, snapshot))
@@ -212,11 +212,13 @@ export class History {
   }
 
   async #fork(sandboxes: readonly NewSandbox[], name?: string): Promise<SandboxRow[]> {
-    const { store, room, images, metrics, log } = this.#means
+    const { store, room, images, health, metrics, log } = this.#means
     const last = name === undefined ? await this.#newest() : await this.#find(name)
     const layer = name === undefined ? (await this.#keeper.present()).layer : last.layer_id
     const present = layer === last.layer_id ? undefined : this.#nextSnapshot("fork")
+    const { chain, release } = await pinChain(this.#means, layer)
     try {
+      await health.requireSound(chain)
       const image = await images.get(this.#sandbox.image_key)
       for (const { head } of sandboxes) {
         await room.disk.create(head, layer, image)
@@ -230,6 +232,8 @@ export class History {
       for (const { head } of sandboxes) await room.disk.remove(head)
       log.error({ sandbox: this.#sandbox.name, err: error }, "the sandbox could not be forked")
       throw asFailure(error)
+    } finally {
+      await release()
     }
   }
 

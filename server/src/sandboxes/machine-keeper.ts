@@ -138,7 +138,7 @@ export class MachineKeeper {
    * Seals what the disk holds now, with the guest's files written out, unless a layer holds just that. A sandbox without
    * a machine needs none for it.
    *
-   * @throws Failure `unavailable`, `disk_full`.
+   * @throws Failure `unavailable`, `disk_full`, `damaged`.
    */
   async present(): Promise<Present> {
     await this.#endOfEnding().catch((error: unknown) => this.#fail(error))
@@ -244,9 +244,10 @@ export class MachineKeeper {
   }
 
   async #presentAtRest(): Promise<Present> {
-    const { layers, room } = this.#means
+    const { layers, room, health } = this.#means
     await this.#next.idle()
     const head = await settleHead(this.#sandbox.id, this.#means)
+    await health.requireSound([head])
     if (!(await room.disk.holdsData(head.id, await this.#image()))) return { layer: head.parent_id, bytes: 0 }
     const fresh = newLayerId()
     const bytes = (await room.disk.facts(head.id))?.bytes ?? 0
