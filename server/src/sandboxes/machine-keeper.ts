@@ -146,7 +146,7 @@ export class MachineKeeper {
     if (machine === undefined) return this.#presentAtRest().catch((error: unknown) => this.#fail(error))
     if (machine.stalled) throw diskFull()
     await this.#ready(machine)
-    await machine.agent.sync(syncMilliseconds).catch((error: unknown) => this.#fail(error))
+    await machine.sync(syncMilliseconds).catch((error: unknown) => this.#fail(error))
     return this.#recording(machine, async () => {
       const [{ writes }] = await Promise.all([machine.activity(), this.#means.reserve.giveWhenFull()])
       if (this.#rest?.writes === writes) return { layer: this.#rest.layer, bytes: 0 }
@@ -291,7 +291,9 @@ export class MachineKeeper {
     const changed = await room.disk.holdsData(head.id, await this.#image())
     const machine = await this.#start(id, head.parent_id, head.id)
     failpoint("start.machine-started")
-    this.take(machine, changed ? undefined : await restAfterStart(machine, head.parent_id))
+    this.take(machine)
+    // Without it the next snapshot takes a layer that it might not have needed.
+    if (!changed) this.#rest = await restAfterStart(machine, head.parent_id).catch(() => undefined)
     return machine
   }
 

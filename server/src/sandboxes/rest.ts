@@ -17,6 +17,6 @@ export interface Rest {
  * @param layer What the head rests on.
  */
 export async function restAfterStart(machine: Machine, layer: string | null): Promise<Rest> {
-  await machine.agent.sync(syncMilliseconds)
+  await machine.sync(syncMilliseconds)
   return { layer, writes: (await machine.activity()).writes }
 }

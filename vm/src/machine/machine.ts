@@ -94,7 +94,9 @@ export class Machine {
   /** Calls `listener` when the machine comes to stand still; the answer ends that. */
   onStall(listener: () => void): () => void {
     this.#stallListeners.add(listener)
-    return () => this.#stallListeners.delete(listener)
+    return () => {
+      this.#stallListeners.delete(listener)
+    }
   }
 
   /** Lets a stalled machine try its writes again. It stalls again when there is still no room. */
@@ -121,6 +123,25 @@ export class Machine {
   /** Reads a rewritten layer from its new file; see `DiskChain.rebase`. */
   async rebase(rewritten: RewrittenLayer): Promise<void> {
     await this.#disk.rebase(rewritten)
+  }
+
+  /**
+   * Has the guest make all that was written so far part of the disk.
+   *
+   * @throws Error at once when the machine comes to stand still; AgentError, DeadlineError after `milliseconds`.
+   */
+  sync(milliseconds: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stall = () => {
+        reject(new Error("the machine stands still: No space left on the host's disk"))
+      }
+      const ignore = this.onStall(stall)
+      if (this.#stalled) stall()
+      const synced = this.agent.sync(milliseconds).finally(ignore)
+      synced.then(() => {
+        resolve()
+      }, reject)
+    })
   }
 
   /** How much the guest has changed its disk. */
