@@ -47,10 +47,20 @@ export class LayerStore {
     return this.#database.selectFrom("layers").selectAll().execute()
   }
 
-  /** Records the layer that is about to be made ahead of time, on top of the head. */
+  /**
+   * Records the layer that is about to be made ahead of time, on top of the head. There is only one: that of an earlier
+   * attempt, which the disk was too full to forget, is forgotten.
+   */
   async addNext(sandboxId: number, imageKey: string, layer: string, head: string): Promise<void> {
     const place = { parent_id: head, state: "next", sandbox_id: sandboxId, image_key: imageKey } as const
-    await insertLayer(this.#database, { id: layer, ...place })
+    await this.#database.transaction().execute(async (transaction) => {
+      await transaction
+        .deleteFrom("layers")
+        .where("sandbox_id", "=", sandboxId)
+        .where("state", "=", "next")
+        .execute()
+      await insertLayer(transaction, { id: layer, ...place })
+    })
   }
 
   /** Forgets a layer that was made ahead of time. */
