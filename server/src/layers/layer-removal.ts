@@ -3,12 +3,13 @@ import PQueue from "p-queue"
 import type { LayerMeans } from "./layer-means.js"
 
 /**
- * Removes the files of layers that the database has forgotten, in the background. What cannot be removed takes room until
- * the next start of the server, and is no failure of what was asked for.
+ * Removes the files of layers that the database has forgotten, in the background. What cannot be removed is no failure of
+ * what was asked for: it takes room until more is to be removed, or until the next start of the server.
  */
 export class LayerRemoval {
   readonly #means: Pick<LayerMeans, "layers" | "room" | "log">
   readonly #queue = new PQueue({ concurrency: 1 })
+  readonly #gone = new Set<string>()
 
   constructor(means: Pick<LayerMeans, "layers" | "room" | "log">) {
     this.#means = means
@@ -16,7 +17,9 @@ export class LayerRemoval {
 
   /** Has files removed, now or with their last pin. */
   add(layers: readonly string[]): void {
-    if (layers.length > 0) void this.#queue.add(() => this.#remove(layers))
+    if (layers.length === 0) return
+    for (const layer of layers) this.#gone.add(layer)
+    void this.#queue.add(() => this.#remove())
   }
 
   /** Waits until all that was added is gone. */
@@ -24,12 +27,14 @@ export class LayerRemoval {
     await this.#queue.onIdle()
   }
 
-  async #remove(gone: readonly string[]): Promise<void> {
+  async #remove(): Promise<void> {
     const { layers, room, log } = this.#means
+    const gone = [...this.#gone]
     try {
       await layers.makeDurable()
       for (const layer of gone) {
         await room.disk.remove(layer)
+        this.#gone.delete(layer)
         failpoint("layers.file-removed")
       }
     } catch (error) {
