@@ -103,8 +103,7 @@ export class Registry {
       agentPort: agent_port,
       sshPort: ssh_port,
     })
-    if (ports.agentPort !== agent_port || ports.sshPort !== ssh_port)
-      await this.#means.store.setPorts(id, ports)
+    if (ports.agentPort !== agent_port || ports.sshPort !== ssh_port) await this.#recordPorts(id, ports)
     this.#entries.set(name, { sandbox, ports })
   }
 
@@ -129,6 +128,13 @@ export class Registry {
       for (const sandbox of sandboxes) await this.destroy(sandbox)
       throw asFailure(error)
     }
+  }
+
+  /** Ports that cannot be recorded are as good as others until the next start, which then opens other ones. */
+  async #recordPorts(sandboxId: number, ports: OpenPorts): Promise<void> {
+    await this.#means.store.setPorts(sandboxId, ports).catch((error: unknown) => {
+      this.#means.log.warn({ sandboxId, err: error }, "a sandbox's ports could not be recorded")
+    })
   }
 
   #find(owner: number, name: string): Entry {
