@@ -47,12 +47,18 @@ export class Compactor {
   }
 
   /**
-   * Looks for layers that nobody needs any more and that others could take in.
+   * Looks for layers that nobody needs any more and that others could take in. Never rejects: what is not found now is
+   * found by the next start.
    *
    * @param among Those to look at; all when left out.
    */
   async reclaim(among?: readonly string[]): Promise<void> {
-    if (among?.length !== 0) this.consider(await this.#means.layers.overUnneeded(among))
+    if (among?.length === 0) return
+    try {
+      this.consider(await this.#means.layers.overUnneeded(among))
+    } catch (error) {
+      this.#means.log.warn({ err: error }, "layers that nobody needs could not be looked for")
+    }
   }
 
   /** Looks, in the background, at sealed layers that may have something to take in. */

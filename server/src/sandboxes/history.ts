@@ -7,7 +7,7 @@ import { exitCodeOf } from "./command.js"
 import { HistoryLimits } from "./history-limits.js"
 import type { MachineKeeper } from "./machine-keeper.js"
 import type { SandboxMeans } from "./means.js"
-import { initialSnapshot, type NewSandbox, type NewSnapshot } from "./sandbox-store.js"
+import { initialSnapshot, type Fork, type NewSandbox, type NewSnapshot } from "./sandbox-store.js"
 import { asFailure } from "../storage/storage-failure.js"
 import type { Turns } from "./turns.js"
 
@@ -124,14 +124,8 @@ export class History {
   restore(name: string, keep?: NewSandbox): Promise<SandboxRow | undefined> {
     return this.#turns.take(async () => {
       const target = await this.#find(name)
-      const [kept] = keep === undefined ? [] : await this.#fork([keep])
-      try {
-        await this.#goBack(target)
-      } catch (error) {
-        if (kept !== undefined) this.#means.removal.add((await this.#means.store.destroy(kept.id)).gone)
-        throw error
-      }
-      return kept
+      if (keep === undefined) return this.#goBack(target)
+      return this.#withFork([keep], undefined, (fork) => this.#goBack(target, fork))
     })
   }
 
@@ -156,7 +150,7 @@ export class History {
    * @throws Failure `not_found`, `unavailable`, `disk_full`, `damaged`.
    */
   fork(sandboxes: readonly NewSandbox[], snapshot?: string): Promise<SandboxRow[]> {
-    return this.#turns.take(() => this.#fork(sandboxes, snapshot))
+    return this.#turns.take(() => this.#withFork(sandboxes, snapshot, (fork) => this.#means.store.fork(fork)))
   }
 
   /**
@@ -198,21 +192,28 @@ export class History {
     throw new Failure("not_found", `The sandbox "${this.#sandbox.name}" has no snapshot "${name}".`)
   }
 
-  async #goBack(target: SnapshotRow): Promise<void> {
+  async #goBack(target: SnapshotRow, keep?: Fork): Promise<SandboxRow | undefined> {
+    const committed = () => {
+      const message = `The sandbox was restored to "${target.name}" while the command ran.`
+      this.#interrupt(new Failure("interrupted", message))
+    }
     this.#restoring = true
     try {
-      await this.#keeper.restore(target, () => {
-        const message = `The sandbox was restored to "${target.name}" while the command ran.`
-        this.#interrupt(new Failure("interrupted", message))
-      })
+      const [kept] = await this.#keeper.restore(target, committed, keep)
       this.#means.metrics.restores.inc()
+      return kept
     } finally {
       this.#restoring = false
     }
   }
 
-  async #fork(sandboxes: readonly NewSandbox[], name?: string): Promise<SandboxRow[]> {
-    const { store, room, images, health, metrics, log } = this.#means
+  /** Makes the heads of forks, which `record` records; if that fails they go again. */
+  async #withFork<T>(
+    sandboxes: readonly NewSandbox[],
+    name: string | undefined,
+    record: (fork: Fork) => Promise<T>,
+  ): Promise<T> {
+    const { room, images, health, metrics, log } = this.#means
     const last = name === undefined ? await this.#newest() : await this.#find(name)
     const layer = name === undefined ? (await this.#keeper.present()).layer : last.layer_id
     const present = layer === last.layer_id ? undefined : this.#nextSnapshot("fork")
@@ -224,10 +225,10 @@ export class History {
         await room.disk.create(head, layer, image)
         failpoint("fork.head-made")
       }
-      const rows = await store.fork(sandboxes, layer, last, present)
+      const recorded = await record({ sandboxes, layer, last, present })
       failpoint("fork.recorded")
-      metrics.forks.inc(rows.length)
-      return rows
+      metrics.forks.inc(sandboxes.length)
+      return recorded
     } catch (error) {
       for (const { head } of sandboxes) await room.disk.remove(head)
       log.error({ sandbox: this.#sandbox.name, err: error }, "the sandbox could not be forked")

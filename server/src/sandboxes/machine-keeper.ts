@@ -8,7 +8,7 @@ import { guestIdentity, type SandboxMeans } from "./means.js"
 import { requireSpace } from "../storage/space.js"
 import { NextLayer } from "./next-layer.js"
 import { restAfterStart, type Rest } from "./rest.js"
-import type { NewSnapshot } from "./sandbox-store.js"
+import type { Fork, NewSnapshot } from "./sandbox-store.js"
 import { settleHead } from "./settle-head.js"
 import { asFailure, diskFull } from "../storage/storage-failure.js"
 
@@ -168,22 +168,24 @@ export class MachineKeeper {
    * Puts the sandbox on a snapshot's layer, with a machine of its own. Nothing has changed until that machine is ready.
    *
    * @param committed Called when there is no way back, before the old machine ends.
+   * @param keep A fork, recorded with the restore or not at all, of what the sandbox was until now.
+   * @returns the sandboxes of that fork.
    * @throws Failure `unavailable`, `disk_full`, `damaged`.
    */
-  async restore(target: SnapshotRow, committed: () => void): Promise<void> {
+  async restore(target: SnapshotRow, committed: () => void, keep?: Fork): Promise<SandboxRow[]> {
     const { store, room } = this.#means
     const id = room.newMachineId()
     const head = newLayerId()
     let fresh: Machine | undefined
     let rest: Rest
-    let unneeded: Unneeded
+    let restored: Unneeded & { kept: SandboxRow[] }
     try {
       await room.disk.create(head, target.layer_id, await this.#image())
       failpoint("restore.head-made")
       fresh = await this.#start(id, target.layer_id, head)
       failpoint("restore.machine-started")
       rest = await restAfterStart(fresh, target.layer_id)
-      unneeded = await store.restore(this.#sandbox, target, head, id)
+      restored = await store.restore(this.#sandbox, target, head, id, keep)
     } catch (error) {
       await fresh?.kill()
       await room.disk.remove(head)
@@ -194,8 +196,9 @@ export class MachineKeeper {
     await this.#end()
     failpoint("restore.machine-ended")
     this.take(fresh, rest)
-    this.#means.removal.add(unneeded.gone)
-    await this.#means.compactor.reclaim(unneeded.left)
+    this.#means.removal.add(restored.gone)
+    await this.#means.compactor.reclaim(restored.left)
+    return restored.kept
   }
 
   /** Ends the machine at once and removes layers' files. */

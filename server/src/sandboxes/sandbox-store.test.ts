@@ -119,7 +119,7 @@ test("a fork has the snapshots up to where it began, and shares their layers unt
   await snapshot(a.id, "l0", "l1", 2000)
   await snapshot(a.id, "l1", "l2", 3000)
   const last = await found(a.id, "cmd_2000")
-  const [fork] = await store.fork([sandbox("b", "f0")], "l0", last)
+  const [fork] = await store.fork({ sandboxes: [sandbox("b", "f0")], layer: "l0", last })
   if (fork === undefined) throw new Error("there is no fork")
   expect(await names(fork.id)).toEqual(["initial", "cmd_2000"])
   expect(await chain("f0")).toEqual(["l0", "f0"])
@@ -131,7 +131,7 @@ test("a fork has the snapshots up to where it began, and shares their layers unt
 test("forks are made all together or not at all", async () => {
   const a = await create("a", "l0")
   const last = await found(a.id, "initial")
-  const fork = store.fork([sandbox("b", "f0"), sandbox("a", "f1")], null, last)
+  const fork = store.fork({ sandboxes: [sandbox("b", "f0"), sandbox("a", "f1")], layer: null, last })
   await expect(fork).rejects.toThrow("UNIQUE")
   expect((await store.sandboxes()).map((row) => row.name)).toEqual(["a"])
   expect(await states()).toEqual({ l0: "head" })
@@ -171,7 +171,11 @@ test("damage shows in every snapshot that rests on the layer, in forks too, and 
   const a = await create("a", "l0")
   await snapshot(a.id, "l0", "l1", 2000)
   await snapshot(a.id, "l1", "l2", 3000)
-  const [fork] = await store.fork([sandbox("b", "f0")], "l1", await found(a.id, "cmd_3000"))
+  const [fork] = await store.fork({
+    sandboxes: [sandbox("b", "f0")],
+    layer: "l1",
+    last: await found(a.id, "cmd_3000"),
+  })
   await layers.setDamage("l1", "its file is missing")
   const damaged = async (sandboxId: number) =>
     (await store.snapshots({ sandboxId })).map((row) => row.damaged)

@@ -37,6 +37,17 @@ export interface NewSandbox {
   readonly retention: string
 }
 
+/** Sandboxes that begin where another one is or was, with its snapshots up to there. */
+export interface Fork {
+  readonly sandboxes: readonly NewSandbox[]
+  /** What they begin with; null is the blank disk. */
+  readonly layer: string | null
+  /** The newest snapshot that they have too. */
+  readonly last: SnapshotRow
+  /** A snapshot of `layer` that they have beyond that. */
+  readonly present?: NewSnapshot | undefined
+}
+
 /** A snapshot in the list of its sandbox. */
 export interface ListedSnapshot extends SnapshotRow {
   readonly vm_name: string
@@ -99,30 +110,9 @@ export class SandboxStore {
     })
   }
 
-  /**
-   * Records sandboxes that begin where another one is or was, with its snapshots up to there.
-   *
-   * @param layer What they begin with; null is the blank disk.
-   * @param last The newest snapshot that they have too.
-   * @param present A snapshot of `layer` that they have beyond that.
-   */
-  fork(
-    sandboxes: readonly NewSandbox[],
-    layer: string | null,
-    last: SnapshotRow,
-    present?: NewSnapshot,
-  ): Promise<SandboxRow[]> {
-    return this.#database.transaction().execute(async (transaction) => {
-      const rows: SandboxRow[] = []
-      for (const sandbox of sandboxes) {
-        const row = await insertSandbox(transaction, sandbox)
-        await copySnapshots(transaction, last, row.id)
-        if (present !== undefined) await insertSnapshot(transaction, row.id, layer, 0, present)
-        await insertHead(transaction, row, sandbox.head, layer)
-        rows.push(row)
-      }
-      return rows
-    })
+  /** Records forks whose heads are ready. */
+  fork(fork: Fork): Promise<SandboxRow[]> {
+    return this.#database.transaction().execute((transaction) => insertFork(transaction, fork))
   }
 
   /** Forgets a sandbox with its snapshots. */
@@ -263,9 +253,20 @@ export class SandboxStore {
     })
   }
 
-  /** Goes back to a snapshot: deletes the snapshots after it, and takes a new head and machine. */
-  restore(sandbox: SandboxRow, target: SnapshotRow, head: string, machineId: string): Promise<Unneeded> {
+  /**
+   * Goes back to a snapshot: deletes the snapshots after it, and takes a new head and machine.
+   *
+   * @param keep A fork of what the sandbox was until now.
+   */
+  restore(
+    sandbox: SandboxRow,
+    target: SnapshotRow,
+    head: string,
+    machineId: string,
+    keep?: Fork,
+  ): Promise<Unneeded & { kept: SandboxRow[] }> {
     return this.#database.transaction().execute(async (transaction) => {
+      const kept = keep === undefined ? [] : await insertFork(transaction, keep)
       const later = await transaction
         .deleteFrom("snapshots")
         .where("sandbox_id", "=", sandbox.id)
@@ -280,7 +281,7 @@ export class SandboxStore {
         .where("id", "=", sandbox.id)
         .execute()
       const candidates = [...later.map((row) => row.layer_id), ...written.map((row) => row.parent_id)]
-      return withWritten(written, await collectUnneeded(transaction, candidates))
+      return { ...withWritten(written, await collectUnneeded(transaction, candidates)), kept }
     })
   }
 
@@ -310,6 +311,21 @@ function insertSandbox(database: Database, sandbox: NewSandbox): Promise<Sandbox
     })
     .returningAll()
     .executeTakeFirstOrThrow()
+}
+
+async function insertFork(
+  database: Database,
+  { sandboxes, layer, last, present }: Fork,
+): Promise<SandboxRow[]> {
+  const rows: SandboxRow[] = []
+  for (const sandbox of sandboxes) {
+    const row = await insertSandbox(database, sandbox)
+    await copySnapshots(database, last, row.id)
+    if (present !== undefined) await insertSnapshot(database, row.id, layer, 0, present)
+    await insertHead(database, row, sandbox.head, layer)
+    rows.push(row)
+  }
+  return rows
 }
 
 async function insertHead(
