@@ -84,12 +84,29 @@ describe("the SDK's promises on a real machine", () => {
     const first = succeeded(await sandbox.run("touch a"))
     const second = succeeded(await sandbox.run("false"))
     const { snapshots } = succeeded(await sandbox.snapshots())
-    const common = { id: anyNumber, vm_name: sandbox.name, created_at: anyString }
+    const common = {
+      id: anyNumber,
+      vm_name: sandbox.name,
+      label: null,
+      kind: "disk",
+      bytes: anyNumber,
+      damaged: false,
+      created_at: anyString,
+    }
+    const ran = { ...common, duration_ms: anyNumber }
     expect(snapshots).toEqual([
-      { ...common, snapshot_name: "initial", command: null },
-      { ...common, snapshot_name: first.snapshot, command: "touch a" },
-      { ...common, snapshot_name: second.snapshot, command: "false" },
+      {
+        ...common,
+        snapshot_name: "initial",
+        parent: null,
+        command: null,
+        exit_code: null,
+        duration_ms: null,
+      },
+      { ...ran, snapshot_name: first.snapshot, parent: "initial", command: "touch a", exit_code: 0 },
+      { ...ran, snapshot_name: second.snapshot, parent: first.snapshot, command: "false", exit_code: 1 },
     ])
+    expect(snapshots.map(({ bytes }) => bytes > 0)).toEqual([false, true, false])
     expect(new Set(snapshots.map(({ id }) => id)).size).toBe(3)
     const times = snapshots.map(({ created_at }) => created_at)
     expect(times.map((time) => new Date(time).toISOString())).toEqual(times)
