@@ -9,7 +9,7 @@ type Entry = { type: "d" } | { type: "f"; mode: string; content: string } | { ty
 export interface Change {
   readonly command: string
   readonly exitCode: number
-  apply(tree: FileTree): FileTree
+  readonly apply: (tree: FileTree) => FileTree
 }
 
 /** Names of directories and of other things never meet, so that no change depends on what is in its way. */

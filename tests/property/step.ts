@@ -7,7 +7,8 @@ export interface Step {
   readonly action: Action
 }
 
-type Action =
+/** What is done. */
+export type Action =
   | { readonly kind: "run"; readonly change: Change; readonly recorded: boolean }
   | { readonly kind: "wipe" }
   | { readonly kind: "snapshot"; readonly label: string | undefined }

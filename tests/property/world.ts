@@ -5,9 +5,9 @@ import { eventually } from "../support/eventually.js"
 import { layerFiles } from "../support/layer-files.js"
 import { failed, succeeded } from "../support/results.js"
 import type { TestServer } from "../support/server.js"
-import { listCommand, listing } from "./file-tree.js"
+import { listCommand, listing, type Change } from "./file-tree.js"
 import { SandboxModel, type ModelSnapshot } from "./sandbox-model.js"
-import { picked, type Reference, type Step } from "./step.js"
+import { picked, type Action, type Reference, type Step } from "./step.js"
 
 /** More sandboxes than these there are never; the visits at the end take a while. */
 const maxBoxes = 4
@@ -32,94 +32,10 @@ export class World {
   }
 
   /** Makes a step, then compares what all sandboxes list with what they should. */
-  async take({ box: pick, action }: Step): Promise<void> {
+  async take(step: Step): Promise<void> {
     if (this.#boxes.length === 0) await this.#create()
-    const box = picked(this.#boxes, pick)
-    const { name, model } = box
-    const sandbox = this.#server.sandbox(name)
-    switch (action.kind) {
-      case "run": {
-        // One command changes and looks, because each command is a machine's time.
-        const { change, recorded } = action
-        const command = `${change.command}; code=$?; ${listCommand}; exit $code`
-        const result = succeeded(await sandbox.run(command, { snapshot: recorded }))
-        model.tree = change.apply(model.tree)
-        const { exitCode } = change
-        expect(result).toMatchObject({ stdout: listing(model.tree, sha256), stderr: "", exitCode })
-        if (result.snapshot !== null) model.took(result.snapshot)
-        expect(result.snapshot !== null).toBe(recorded)
-        break
-      }
-      case "wipe":
-        succeeded(await sandbox.wipe())
-        model.tree = new Map()
-        await this.#look(box)
-        break
-      case "snapshot": {
-        const { label } = action
-        const result = await sandbox.snapshot(label)
-        if (label !== undefined && model.hasLabel(label)) {
-          expect(failed(result).code).toBe("already_exists")
-        } else {
-          model.took(succeeded(result).snapshot.snapshot_name, label)
-        }
-        break
-      }
-      case "restore": {
-        const target = this.#snapshot(box, action.to)
-        if (action.keep) await this.#makeRoom(box)
-        const { kept } = succeeded(await sandbox.restore(target.reference, { keep: action.keep }))
-        expect(kept === undefined).toBe(!action.keep)
-        if (kept !== undefined) await this.#adopt({ name: kept, model: model.copy() })
-        model.wentBackTo(target.place)
-        await this.#look(box)
-        break
-      }
-      case "undo": {
-        const before = model.snapshots.length - 2
-        const result = await sandbox.undo()
-        if (before < 0) {
-          expect(failed(result).code).toBe("not_found")
-        } else {
-          expect(succeeded(result).snapshot).toBe(model.at(before).name)
-          model.wentBackTo(before)
-          await this.#look(box)
-        }
-        break
-      }
-      case "delete": {
-        const target = this.#snapshot(box, action.snapshot)
-        const result = await sandbox.deleteSnapshot(target.reference)
-        if (target.place === 0) {
-          expect(failed(result).code).toBe("invalid_request")
-        } else {
-          succeeded(result)
-          model.deleted(target.place)
-        }
-        break
-      }
-      case "fork": {
-        await this.#makeRoom(box)
-        const target = action.from && this.#snapshot(box, action.from)
-        const fork = `fork-${(this.#forks += 1)}`
-        succeeded(await sandbox.fork(fork, target && { snapshot: target.reference }))
-        await this.#adopt({ name: fork, model: target ? model.forkAt(target.place) : model.fork() })
-        break
-      }
-      case "keep-last":
-        succeeded(await sandbox.setRetention({ keep_last: action.count }))
-        model.keepsLast(action.count)
-        break
-      case "destroy":
-        await this.#destroy(box)
-        break
-      case "restart":
-        if (action.inOrder) await this.#server.stop()
-        else await this.#server.kill()
-        await this.#server.restart()
-        break
-    }
-    for (const each of this.#boxes) await this.#compareSnapshots(each)
+    await this.#do(step.action, picked(this.#boxes, step.box))
+    for (const box of this.#boxes) await this.#compareSnapshots(box)
   }
 
   /** Visits every snapshot of every sandbox, destroys them one after the other, and sees that nothing is left. */
@@ -138,6 +54,106 @@ export class World {
       (await layerFiles(this.#server.dataDirectory)).length === 0 ? true : undefined,
     )
     expect(this.#server.machines()).toEqual([])
+  }
+
+  #do(action: Action, box: Box): Promise<void> {
+    switch (action.kind) {
+      case "run":
+        return this.#run(box, action.change, action.recorded)
+      case "wipe":
+        return this.#wipe(box)
+      case "snapshot":
+        return this.#snapshot(box, action.label)
+      case "restore":
+        return this.#restore(box, action.to, action.keep)
+      case "undo":
+        return this.#undo(box)
+      case "delete":
+        return this.#delete(box, action.snapshot)
+      case "fork":
+        return this.#fork(box, action.from)
+      case "keep-last":
+        return this.#keepLast(box, action.count)
+      case "destroy":
+        return this.#destroy(box)
+      case "restart":
+        return this.#restart(action.inOrder)
+    }
+  }
+
+  async #run({ name, model }: Box, { command, exitCode, apply }: Change, recorded: boolean): Promise<void> {
+    // One command changes and looks, because each command is a machine's time.
+    const whole = `${command}; code=$?; ${listCommand}; exit $code`
+    const result = succeeded(await this.#server.sandbox(name).run(whole, { snapshot: recorded }))
+    model.tree = apply(model.tree)
+    expect(result).toMatchObject({ stdout: listing(model.tree, sha256), stderr: "", exitCode })
+    expect(result.snapshot !== null).toBe(recorded)
+    if (result.snapshot !== null) model.took(result.snapshot)
+  }
+
+  async #wipe(box: Box): Promise<void> {
+    succeeded(await this.#server.sandbox(box.name).wipe())
+    box.model.tree = new Map()
+    await this.#look(box)
+  }
+
+  async #snapshot({ name, model }: Box, label: string | undefined): Promise<void> {
+    const result = await this.#server.sandbox(name).snapshot(label)
+    if (label !== undefined && model.hasLabel(label)) expect(failed(result).code).toBe("already_exists")
+    else model.took(succeeded(result).snapshot.snapshot_name, label)
+  }
+
+  async #restore(box: Box, to: Reference, keep: boolean): Promise<void> {
+    const { name, model } = box
+    const { place, reference } = this.#meant(box, to)
+    if (keep) await this.#makeRoom(box)
+    const { kept } = succeeded(await this.#server.sandbox(name).restore(reference, { keep }))
+    expect(kept !== undefined).toBe(keep)
+    if (kept !== undefined) await this.#adopt({ name: kept, model: model.copy() })
+    model.wentBackTo(place)
+    await this.#look(box)
+  }
+
+  async #undo(box: Box): Promise<void> {
+    const { name, model } = box
+    const before = model.snapshots.length - 2
+    const result = await this.#server.sandbox(name).undo()
+    if (before < 0) {
+      expect(failed(result).code).toBe("not_found")
+    } else {
+      expect(succeeded(result).snapshot).toBe(model.at(before).name)
+      model.wentBackTo(before)
+      await this.#look(box)
+    }
+  }
+
+  async #delete(box: Box, snapshot: Reference): Promise<void> {
+    const { place, reference } = this.#meant(box, snapshot)
+    const result = await this.#server.sandbox(box.name).deleteSnapshot(reference)
+    if (place === 0) {
+      expect(failed(result).code).toBe("invalid_request")
+    } else {
+      succeeded(result)
+      box.model.deleted(place)
+    }
+  }
+
+  async #fork(box: Box, from: Reference | undefined): Promise<void> {
+    await this.#makeRoom(box)
+    const target = from && this.#meant(box, from)
+    const name = `fork-${(this.#forks += 1)}`
+    succeeded(await this.#server.sandbox(box.name).fork(name, { snapshot: target?.reference }))
+    await this.#adopt({ name, model: target ? box.model.forkAt(target.place) : box.model.fork() })
+  }
+
+  async #keepLast({ name, model }: Box, count: number | null): Promise<void> {
+    succeeded(await this.#server.sandbox(name).setRetention({ keep_last: count }))
+    model.keepsLast(count)
+  }
+
+  async #restart(inOrder: boolean): Promise<void> {
+    if (!inOrder) await this.#server.kill()
+    await this.#server.restart()
   }
 
   async #create(): Promise<void> {
@@ -189,7 +205,8 @@ export class World {
     expect(listed.map(shown)).toEqual(model.snapshots.map(expected))
   }
 
-  #snapshot({ model }: Box, { place: pick, byLabel }: Reference): { place: number; reference: string } {
+  /** Which of its snapshots is meant, and what to call it. */
+  #meant({ model }: Box, { place: pick, byLabel }: Reference): { place: number; reference: string } {
     const snapshot = picked(model.snapshots, pick)
     const reference = byLabel && snapshot.label !== null ? snapshot.label : snapshot.name
     return { place: model.snapshots.indexOf(snapshot), reference }
