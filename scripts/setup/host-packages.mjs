@@ -19,6 +19,8 @@ const needs = [
   { package: "python3", file: "python3" },
   // The tests log in to sandboxes with it.
   { package: "openssh-client", file: "ssh" },
+  // And see with it what is synced.
+  { package: "strace", file: "strace" },
 ]
 const needsOfUser = [{ package: "uidmap", file: "newuidmap" }]
 
