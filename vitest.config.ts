@@ -8,6 +8,7 @@ export default defineConfig({
     pool: "forks",
     // Files that start machines take a core each.
     maxWorkers: 2,
+    maxConcurrency: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     provide: { sizes: shortSizes },

@@ -1,7 +1,7 @@
-import { currentImage, defaultCacheDirectory } from "@opensandbox/image"
-import { readdir, stat } from "node:fs/promises"
+import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
+import { sizeOfImage } from "../support/image-size.js"
 import { failed, succeeded } from "../support/results.js"
 import { serverStartMs, TestServer } from "../support/server.js"
 import { SmallDisk } from "../support/small-disk.js"
@@ -36,13 +36,6 @@ afterAll(async () => {
     await disk.dispose()
   }
 })
-
-async function sizeOfImage(): Promise<number> {
-  const image = await currentImage(defaultCacheDirectory())
-  if (image === undefined) throw new Error('there is no image: run "npm run setup"')
-  const sizes = (await readdir(image)).map(async (name) => (await stat(join(image, name))).size)
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
-}
 
 /** Writes more than there is room for. */
 const fill = "echo begun; dd if=/dev/zero of=big bs=1M count=600 conv=fsync 2>&1; echo never"

@@ -121,11 +121,25 @@ export class TestServer {
     await exit
   }
 
-  /** Starts it again on the same data directory, after it was ended in whatever way. Its address changes. */
-  async restart(): Promise<void> {
+  /**
+   * Starts it again on the same data directory, after it was ended in whatever way. Its address changes.
+   *
+   * @param failpoint A step, as OPENSANDBOX_FAILPOINT names it, at which it kills itself or fills its disk.
+   */
+  async restart(failpoint?: string): Promise<void> {
     await this.stop()
     this.#wasKilled = false
-    await this.#spawn()
+    await this.#spawn(failpoint)
+  }
+
+  /** Waits until it has killed itself at a failpoint. @throws Error when it does not, or ended in another way. */
+  async killedItself(deadlineMs: number): Promise<void> {
+    const ended = this.#process
+    if (ended === undefined) throw new Error("the server does not run")
+    await eventually("the server to kill itself", deadlineMs, () => (hasEnded(ended) ? true : undefined))
+    this.#process = undefined
+    this.#wasKilled = true
+    if (ended.signalCode !== "SIGKILL") throw this.#withOutput("the server ended in another way")
   }
 
   /** Ends it and everything that it started, and removes its data. @throws Error when it left a machine behind. */
@@ -140,10 +154,17 @@ export class TestServer {
     }
   }
 
-  async #spawn(): Promise<void> {
-    const server = spawn(process.execPath, [cli, "serve", "--port", "0", "--data-dir", this.dataDirectory], {
+  async #spawn(failpoint?: string): Promise<void> {
+    const armed = failpoint === undefined ? [] : ["--conditions=failpoints"]
+    const server = spawn(process.execPath, [...armed, cli, "serve", "--port", "0"], {
       cwd: repository,
-      env: { ...process.env, ...this.#env, OPENSANDBOX_API_KEY: this.apiKey },
+      env: {
+        ...process.env,
+        ...this.#env,
+        OPENSANDBOX_API_KEY: this.apiKey,
+        OPENSANDBOX_DATA_DIR: this.dataDirectory,
+        OPENSANDBOX_FAILPOINT: failpoint,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     })
     this.#process = server

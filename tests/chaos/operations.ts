@@ -1,0 +1,158 @@
+import type { Failure } from "opensandbox"
+import type { Failpoint } from "../../server/src/failpoint/names.js"
+import type { PromisedSnapshot } from "./promises.js"
+import { box, label, places, type Stage } from "./stage.js"
+
+/** Does something to the stage's sandbox. @returns the answer to its last request. */
+type Operation = (stage: Stage) => Promise<{ success: true } | Failure>
+
+/** As many layers as it takes until one is compacted. */
+const layersUntilCompaction = 8
+
+/** What can be done. No machine runs before, and the sandbox has a change that is in no snapshot. */
+const operations = {
+  run: (stage) => stage.run(box, "echo late > late"),
+
+  runWithoutChange: async (stage) => {
+    await stage.run(box, "true")
+    return stage.run(box, "true")
+  },
+
+  runOften: async (stage) => {
+    for (let layer = 1; layer < layersUntilCompaction; layer++) {
+      const result = await stage.run(box, `echo ${layer} > number`)
+      if (!result.success) return result
+    }
+    return stage.run(box, "echo last > number")
+  },
+
+  label: (stage) => takeLabelled(stage, stage.changedHash),
+
+  labelRunning: async (stage) => takeLabelled(stage, await change(stage)),
+
+  fork: async (stage) => {
+    const forked = [...stage.promises.of(box), { name: undefined, hash: await change(stage) }]
+    return stage.request([stage.promises.with({ fork: forked })], stage.sandbox(box).fork("fork"))
+  },
+
+  forkSnapshot: (stage) => {
+    const forked = stage.promises.of(box)
+    const names = ["one", "two", "three"]
+    const forks = stage.promises.with(Object.fromEntries(names.map((name) => [name, forked])))
+    return stage.request([forks], stage.server.client().fork(box, names, { snapshot: label }))
+  },
+
+  restore: async (stage) => {
+    await stage.run(box, "echo late > late")
+    const back = stage.promises.of(box).slice(0, places.forked + 1)
+    return stage.request([stage.promises.with({ [box]: back })], stage.sandbox(box).restore(nameAt(back, -1)))
+  },
+
+  restoreKeeping: async (stage) => {
+    const kept = [...stage.promises.of(box), { name: undefined, hash: await change(stage) }]
+    const back = kept.slice(0, places.forked + 1)
+    return stage.request(
+      [stage.promises.with({ "box-kept": kept, [box]: back })],
+      stage.sandbox(box).restore(nameAt(back, -1), { keep: true }),
+    )
+  },
+
+  delete: (stage) => {
+    const left = stage.promises.of(box).toSpliced(places.unshared, 1)
+    const name = nameAt(stage.promises.of(box), places.unshared)
+    return stage.request([stage.promises.with({ [box]: left })], stage.sandbox(box).deleteSnapshot(name))
+  },
+
+  destroy: async (stage) => {
+    await stage.run(box, "echo late > late")
+    return stage.request([stage.promises.with({ [box]: undefined })], stage.sandbox(box).destroy())
+  },
+
+  create: (stage) => {
+    const initial = { name: "initial", hash: stage.emptyHash }
+    return stage.request([stage.promises.with({ fresh: [initial] })], stage.server.client().create("fresh"))
+  },
+
+  import: (stage) => {
+    const snapshots = [
+      { name: "initial", hash: stage.emptyHash },
+      { name: undefined, hash: stage.archivedHash },
+    ]
+    const effect = stage.promises.with({ moved: snapshots })
+    return stage.request([effect], stage.server.client().import("moved", stage.archive))
+  },
+} satisfies Record<string, Operation>
+
+/** An operation that gets to a step, where something happens. */
+export interface Occasion {
+  readonly operation: keyof typeof operations
+  /** How often it gets there before. */
+  readonly nth?: number
+  /** Whether the machines die when the server does. */
+  readonly machinesDie?: boolean
+}
+
+/** The operations that get to each step. */
+export const occasions: Readonly<Record<Failpoint, readonly Occasion[]>> = {
+  "start.recorded": [{ operation: "run" }],
+  "start.machine-started": [{ operation: "run" }, { operation: "run", machinesDie: true }],
+  "next.recorded": [{ operation: "run" }],
+  "next.made": [{ operation: "run" }, { operation: "run", machinesDie: true }],
+  "snapshot.sealed": [{ operation: "run" }, { operation: "run", machinesDie: true }],
+  "snapshot.recorded": [{ operation: "run" }, { operation: "run", machinesDie: true }],
+  "snapshot.named": [{ operation: "runWithoutChange" }],
+  "present.sealed": [
+    { operation: "labelRunning" },
+    { operation: "fork" },
+    { operation: "labelRunning", machinesDie: true },
+  ],
+  "present.head-made": [{ operation: "label" }],
+  "present.recorded": [{ operation: "label" }, { operation: "fork" }],
+  "present.named": [{ operation: "labelRunning" }],
+  "compaction.written": [{ operation: "delete" }],
+  "compaction.announced": [{ operation: "delete" }],
+  "compaction.replaced": [{ operation: "delete" }, { operation: "runOften" }],
+  "compaction.recorded": [{ operation: "delete" }, { operation: "runOften", machinesDie: true }],
+  "restore.head-made": [{ operation: "restore" }],
+  "restore.machine-started": [{ operation: "restore" }, { operation: "restoreKeeping", machinesDie: true }],
+  "restore.recorded": [{ operation: "restoreKeeping" }, { operation: "restore", machinesDie: true }],
+  "restore.machine-ended": [{ operation: "restore" }],
+  "fork.head-made": [{ operation: "forkSnapshot", nth: 2 }],
+  "fork.recorded": [{ operation: "fork" }],
+  "delete.recorded": [{ operation: "delete" }],
+  "destroy.recorded": [{ operation: "destroy" }],
+  "destroy.machine-ended": [{ operation: "destroy" }],
+  "layers.file-removed": [{ operation: "restore" }, { operation: "destroy" }, { operation: "delete" }],
+  "create.head-made": [{ operation: "create" }],
+  "create.machine-started": [{ operation: "create" }],
+  "create.recorded": [{ operation: "create" }, { operation: "create", machinesDie: true }],
+  "import.received": [{ operation: "import" }],
+  "import.disk-placed": [{ operation: "import" }],
+  "import.head-made": [{ operation: "import" }],
+  "import.recorded": [{ operation: "import" }],
+}
+
+/** Makes what the operation works on. */
+export async function prepare({ operation }: Occasion, stage: Stage): Promise<void> {
+  if (operation !== "create" && operation !== "import") await stage.setUp()
+}
+
+/** Does it. @returns the answer to its last request. */
+export function perform({ operation }: Occasion, stage: Stage): Promise<{ success: true } | Failure> {
+  return operations[operation](stage)
+}
+
+function change(stage: Stage): Promise<string> {
+  return stage.change("echo more >> unrecorded")
+}
+
+function takeLabelled(stage: Stage, hash: string | undefined): Promise<{ success: true } | Failure> {
+  const effect = stage.withSnapshot(box, { name: undefined, hash })
+  return stage.request([effect], stage.sandbox(box).snapshot("late"))
+}
+
+function nameAt(snapshots: readonly PromisedSnapshot[], place: number): string {
+  const name = snapshots.at(place)?.name
+  if (name === undefined) throw new Error(`there is no snapshot at ${place}`)
+  return name
+}
