@@ -17,8 +17,9 @@ export class Failure extends Error {
   readonly code: ErrorCode
   readonly details: FailureDetails
 
-  constructor(code: ErrorCode, message: string, details: FailureDetails = {}) {
-    super(message)
+  /** @param options Its cause, for the log. */
+  constructor(code: ErrorCode, message: string, details: FailureDetails = {}, options?: ErrorOptions) {
+    super(message, options)
     this.name = "Failure"
     this.code = code
     this.details = details

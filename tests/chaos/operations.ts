@@ -9,12 +9,18 @@ type Operation = (stage: Stage) => Promise<{ success: true } | Failure>
 /** As many layers as it takes until one is compacted. */
 const layersUntilCompaction = 8
 
+/** A machine that was just started may write something by itself for a while: then the next snapshot has a layer. */
+const runsUntilRest = 10
+
 /** What can be done. No machine runs before, and the sandbox has a change that is in no snapshot. */
 const operations = {
   run: (stage) => stage.run(box, "echo late > late"),
 
   runWithoutChange: async (stage) => {
-    await stage.run(box, "true")
+    for (let run = 1; run < runsUntilRest; run++) {
+      const result = await stage.run(box, "true")
+      if (!result.success || (await stage.newestBytes()) === 0) return result
+    }
     return stage.run(box, "true")
   },
 
@@ -116,7 +122,7 @@ export const occasions: Readonly<Record<Failpoint, readonly Occasion[]>> = {
   "restore.head-made": [{ operation: "restore" }],
   "restore.machine-started": [{ operation: "restore" }, { operation: "restoreKeeping", machinesDie: true }],
   "restore.recorded": [{ operation: "restoreKeeping" }, { operation: "restore", machinesDie: true }],
-  "restore.machine-ended": [{ operation: "restore" }],
+  "restore.machine-ending": [{ operation: "restore" }],
   "fork.head-made": [{ operation: "forkSnapshot", nth: 2 }],
   "fork.recorded": [{ operation: "fork" }],
   "delete.recorded": [{ operation: "delete" }],

@@ -128,6 +128,12 @@ export class Stage {
     return hash
   }
 
+  /** What the sandbox's newest snapshot has added; undefined when there is no answer. */
+  async newestBytes(): Promise<number | undefined> {
+    const listed = await this.sandbox(box).snapshots()
+    return listed.success ? listed.snapshots.at(-1)?.bytes : undefined
+  }
+
   /** The hash of a sandbox's workspace as it is now, after a command. Nothing is recorded. */
   async hash(sandbox: string, command = "true"): Promise<string> {
     const options = { snapshot: false } as const

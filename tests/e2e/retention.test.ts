@@ -184,3 +184,28 @@ test("the server's limits hold for sandboxes that have none of their own", async
     await strict.dispose()
   }
 })
+
+test("a sandbox that a restore keeps has the limits that its origin has then", async () => {
+  const sandbox = await create({ keep_last: 2 })
+  for (let count = 0; count < 2; count++) await write(sandbox, 1)
+  const { kept } = succeeded(await sandbox.restore("initial", { keep: true }))
+  const other = server.sandbox(kept ?? "")
+  expect(await statusOf(other)).toMatchObject({ keep_last: 2, snapshots: 3 })
+  const newest = await write(other, 1)
+  expect((await eventuallyAtMost(3, other)).at(-1)).toBe(newest)
+})
+
+test("a server that begins deletes what is beyond the limits that it has now", async () => {
+  const env: Record<string, string> = {}
+  const changing = await TestServer.start({ env })
+  try {
+    const { name } = await changing.create()
+    const taken: string[] = []
+    for (let count = 0; count < 3; count++) taken.push(await write(changing.sandbox(name), 1))
+    env["OPENSANDBOX_KEEP_LAST"] = "1"
+    await changing.restart()
+    expect(await eventuallyAtMost(2, changing.sandbox(name))).toEqual(["initial", taken.at(-1)])
+  } finally {
+    await changing.dispose()
+  }
+})

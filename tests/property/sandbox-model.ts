@@ -44,13 +44,8 @@ export class SandboxModel {
 
   /** A snapshot of the present was taken. */
   took(name: string, label: string | null = null): void {
-    this.added(name, label)
-    this.#forgetExpired()
-  }
-
-  /** It has one more snapshot, of the present, which brings no limit into force. */
-  added(name: string, label: string | null = null): void {
     this.#snapshots = [...this.#snapshots, { name, label, tree: this.tree }]
+    this.#forgetExpired()
   }
 
   /** Those after it are gone. */

@@ -21,7 +21,7 @@ export const failpoints = [
   "restore.head-made",
   "restore.machine-started",
   "restore.recorded",
-  "restore.machine-ended",
+  "restore.machine-ending",
   "fork.head-made",
   "fork.recorded",
   "delete.recorded",

@@ -29,6 +29,11 @@ export class HistoryLimits {
     this.#own = JSON.parse(sandbox.retention) as RetentionRequest
   }
 
+  /** Its own limits as they are now; the row that the sandbox was opened with may hold earlier ones. */
+  get own(): RetentionRequest {
+    return this.#own
+  }
+
   /** What holds for the sandbox: its own limits, and the server's where it has none. */
   get effective(): Retention {
     return effectiveRetention(this.#own, this.#means.retention)

@@ -41,6 +41,8 @@ export class MachineKeeper {
   /** Unknown for a machine that was started on a head with changes, until the next snapshot. */
   #rest: Rest | undefined
   readonly #next: NextLayer
+  /** Settles when the machine that the last restore left has given its memory back. */
+  #leftBehind: Promise<void> = Promise.resolve()
 
   constructor(sandbox: SandboxRow, means: SandboxMeans) {
     this.#sandbox = sandbox
@@ -167,6 +169,9 @@ export class MachineKeeper {
   /**
    * Puts the sandbox on a snapshot's layer, with a machine of its own. Nothing has changed until that machine is ready.
    *
+   * The old machine ends beside that: what it may still write is in nobody's chain, and the kernel takes a while to get
+   * back the memory of one that has done much.
+   *
    * @param committed Called when there is no way back, before the old machine ends.
    * @param keep A fork, recorded with the restore or not at all, of what the sandbox was until now.
    * @returns the sandboxes of that fork.
@@ -174,6 +179,8 @@ export class MachineKeeper {
    */
   async restore(target: SnapshotRow, committed: () => void, keep?: Fork): Promise<SandboxRow[]> {
     const { store, room } = this.#means
+    // However fast restores follow each other, no more than one machine is on its way out.
+    await this.#leftBehind
     const id = room.newMachineId()
     const head = newLayerId()
     let fresh: Machine | undefined
@@ -193,8 +200,9 @@ export class MachineKeeper {
     }
     failpoint("restore.recorded")
     committed()
-    await this.#end()
-    failpoint("restore.machine-ended")
+    this.#leftBehind = this.#end()
+    failpoint("restore.machine-ending")
+    await this.#next.idle()
     this.take(fresh, rest)
     this.#means.removal.add(restored.gone)
     await this.#means.compactor.reclaim(restored.left)
@@ -204,12 +212,15 @@ export class MachineKeeper {
   /** Ends the machine at once and removes layers' files. */
   async leave(layers: readonly string[]): Promise<void> {
     await this.#end()
+    await this.#next.idle()
+    await this.#leftBehind
     failpoint("destroy.machine-ended")
     this.#means.removal.add(layers)
   }
 
   /** Ends the machine in order. The head keeps what the guest has written. */
   async stop(): Promise<void> {
+    await this.#leftBehind
     const machine = this.#machine
     if (machine === undefined) return
     this.#machine = undefined
@@ -329,7 +340,6 @@ export class MachineKeeper {
       // The kernel does not let go of it. What comes after does not depend on it.
       this.#means.log.error({ sandbox: this.#sandbox.name, err: error }, "a machine could not be ended")
     })
-    await this.#next.idle()
   }
 
   #fail(error: unknown): never {

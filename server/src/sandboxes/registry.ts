@@ -93,7 +93,7 @@ export class Registry {
     }
   }
 
-  /** Opens the ports of a sandbox that was there before this server. */
+  /** Opens the ports of a sandbox, and deletes what is beyond its limits: no server may have got to it before. */
   async enter(sandbox: Sandbox): Promise<void> {
     const { id, name, owner_id, agent_port, ssh_port } = sandbox.row
     const ports = await this.#ports.open({
@@ -105,6 +105,7 @@ export class Registry {
     })
     if (ports.agentPort !== agent_port || ports.sshPort !== ssh_port) await this.#recordPorts(id, ports)
     this.#entries.set(name, { sandbox, ports })
+    sandbox.history.limits.enforce()
   }
 
   async destroy(sandbox: Sandbox): Promise<void> {

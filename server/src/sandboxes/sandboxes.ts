@@ -267,10 +267,10 @@ export class Sandboxes implements SandboxService {
 
   /** Goes back after what the sandbox is now has become a sandbox of its own. */
   async #restoreKeeping(sandbox: Sandbox, snapshot: string): Promise<{ kept: string }> {
-    const { name, owner_id, image_key, retention } = sandbox.row
+    const { name, owner_id, image_key } = sandbox.row
     const kept = this.#nameForKept(name)
     return this.#registry.add([kept], async () => {
-      const keep = { ...unborn(owner_id, kept, image_key), retention }
+      const keep = unborn(owner_id, kept, image_key, sandbox.history.limits.own)
       const row = await sandbox.history.restore(snapshot, keep)
       return { sandboxes: row === undefined ? [] : [await this.#open(row)], result: { kept } }
     })
