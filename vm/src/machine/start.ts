@@ -37,14 +37,29 @@ const entropyBytes = 64
 
 const runState = z.object({ status: z.string() })
 
+/** QEMU ended by itself before its guest was ready. */
+class MachineVanishedError extends MachineStartError {
+  override name = "MachineVanishedError"
+}
+
 /**
- * Clones the template on to a disk and waits until the guest is ready for commands.
+ * Clones the template on to a disk and waits until the guest is ready for commands. QEMU 7.2 crashes once in some ten
+ * thousand starts, so a machine that vanishes is started once more.
  *
  * @param layers The disk's layers from the oldest to the writable head.
  * @param identity Written to the disk; without one it keeps the names that are there.
  * @throws MachineStartError when it does not come up; nothing of it is left then.
  */
-export async function startMachine(
+export async function startMachine(...parts: Parameters<typeof startOnce>): Promise<Machine> {
+  try {
+    return await startOnce(...parts)
+  } catch (error) {
+    if (error instanceof MachineVanishedError) return startOnce(...parts)
+    throw error
+  }
+}
+
+async function startOnce(
   id: MachineId,
   directory: string,
   template: Template,
@@ -79,9 +94,10 @@ export async function startMachine(
     return machine
   } catch (error) {
     const words = await process.lastWords()
+    const StartError = process.running ? MachineStartError : MachineVanishedError
     qmp?.close()
     await process.kill()
-    throw new MachineStartError(`the machine did not start (${String(error)}); QEMU says: ${words}`, {
+    throw new StartError(`the machine did not start (${String(error)}); QEMU says: ${words}`, {
       cause: error,
     })
   }
