@@ -25,6 +25,8 @@ const (
 	MaxResponse = 32*1024 - HeaderSize
 	// MaxGreeting bounds the JSON of a hello or a welcome.
 	MaxGreeting = 1024
+	// MaxEvent bounds the JSON of an event.
+	MaxEvent = 8 * 1024
 	// Window is how many bytes each channel of a stream may be ahead of the credit granted to it.
 	Window = 256 * 1024
 	// MaxStreams bounds the streams that are open at one time.
@@ -47,6 +49,7 @@ const (
 	TypeCredit   Type = 9
 	TypeCancel   Type = 10
 	TypeResize   Type = 11
+	TypeEvent    Type = 12
 )
 
 // Channel is one direction of a command's data, as credit frames name it.
@@ -85,6 +88,7 @@ var rules = map[Type]rule{
 	TypeCredit:   {"CREDIT", 5, 5, true},
 	TypeCancel:   {"CANCEL", 0, 0, true},
 	TypeResize:   {"RESIZE", 4, 4, true},
+	TypeEvent:    {"EVENT", 2, MaxEvent, true},
 }
 
 // ErrBadHeader means that the bytes are no header of a frame.

@@ -203,3 +203,12 @@ func (s *session) send(st *stream, kind protocol.Type, payload []byte) error {
 	frame := protocol.Frame{Type: kind, Stream: st.id, Payload: payload}
 	return s.writer.write(frame, func() bool { return !st.answered && !s.ended.Load() })
 }
+
+// event tells the host of something that happened on a stream which is not yet answered.
+func (s *session) event(st *stream, event any) error {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return err
+	}
+	return s.send(st, protocol.TypeEvent, payload)
+}

@@ -7,6 +7,7 @@ import type { ChangedPath } from "./changed-path.js"
 import { AgentError, AgentGoneError, ProtocolError } from "./errors.js"
 import { CommandStream, type ExecRequest, type Execution, type OutputHandlers } from "./execution.js"
 import { encodeFrame, FrameDecoder, limits, type Frame, type FrameType } from "./frame.js"
+import { GuestStream, type StreamHandlers } from "./guest-stream.js"
 import { greet, type Greeting } from "./handshake.js"
 import {
   changesDone,
@@ -19,7 +20,8 @@ import {
   type Request,
   type SetupRequest,
 } from "./messages.js"
-import { Answer, type Stream } from "./stream.js"
+import { parseJson } from "./json.js"
+import { Answer, type SendFrame, type Stream } from "./stream.js"
 import { StreamedAnswer } from "./streamed-answer.js"
 
 export { AgentError, AgentGoneError } from "./errors.js"
@@ -93,7 +95,7 @@ export class AgentConnection {
 
   /** @throws DeadlineError when no answer came in time, AgentGoneError; so do the other requests. */
   async ping(deadlineMs: number): Promise<void> {
-    await this.#ask({ op: "ping" }, pong, deadlineMs)
+    await this.ask({ op: "ping" }, pong, deadlineMs)
   }
 
   /**
@@ -102,16 +104,14 @@ export class AgentConnection {
    * @throws AgentError with code `already_set_up` or `setup_failed`.
    */
   async setup(request: SetupRequest, deadlineMs: number): Promise<{ mountMicroseconds: number }> {
-    const { mountUs } = await this.#ask({ op: "setup", ...request }, setupDone, deadlineMs)
+    const { mountUs } = await this.ask({ op: "setup", ...request }, setupDone, deadlineMs)
     return { mountMicroseconds: mountUs }
   }
 
   /** Runs a command, without a deadline: cancel it. Errors are those of the execution's result. */
   exec(request: ExecRequest, handlers: OutputHandlers): Execution {
     const id = this.#nextStream()
-    const command = new CommandStream((type, payload) => {
-      this.#send(type, id, payload)
-    }, handlers)
+    const command = new CommandStream(handlers, this.#sender(id))
     const { stdin = request.pty !== undefined, sync = false, ...rest } = request
     this.#open(id, { op: "exec", ...rest, stdin, sync }, command)
     return command
@@ -125,7 +125,7 @@ export class AgentConnection {
    * @throws AgentError with code `sync_failed` or `not_set_up`.
    */
   async sync(deadlineMs: number): Promise<{ wrote: boolean }> {
-    const { wrote = false } = await this.#ask({ op: "sync" }, syncDone, deadlineMs)
+    const { wrote = false } = await this.ask({ op: "sync" }, syncDone, deadlineMs)
     return { wrote }
   }
 
@@ -135,7 +135,7 @@ export class AgentConnection {
    * @throws AgentError with code `wipe_incomplete` or `not_set_up`.
    */
   async wipe(deadlineMs: number): Promise<void> {
-    await this.#ask({ op: "wipe" }, wipeDone, deadlineMs)
+    await this.ask({ op: "wipe" }, wipeDone, deadlineMs)
   }
 
   /**
@@ -147,7 +147,7 @@ export class AgentConnection {
    */
   async changes(limit: number, deadlineMs: number): Promise<{ changes: ChangedPath[]; truncated: boolean }> {
     const list = new ChangeList(limit)
-    const { truncated } = await this.#download(
+    const { truncated } = await this.download(
       { op: "changes", limit },
       changesDone,
       (bytes) => {
@@ -168,7 +168,7 @@ export class AgentConnection {
   async read(path: string, limit: number, deadlineMs: number): Promise<Uint8Array<ArrayBuffer>> {
     const pieces: Uint8Array[] = []
     let length = 0
-    const { size } = await this.#download(
+    const { size } = await this.download(
       { op: "read", path, limit },
       readDone,
       (bytes) => {
@@ -188,7 +188,7 @@ export class AgentConnection {
    * @throws AgentError with code `io` or `not_set_up`.
    */
   async digest(paths: readonly string[], deadlineMs: number): Promise<(string | null)[]> {
-    const { digests } = await this.#ask({ op: "digest", paths: [...paths] }, digestDone, deadlineMs)
+    const { digests } = await this.ask({ op: "digest", paths: [...paths] }, digestDone, deadlineMs)
     if (digests.length !== paths.length)
       throw new AgentError("io", `${digests.length} digests came of ${paths.length} files`)
     return digests
@@ -199,25 +199,42 @@ export class AgentConnection {
     this.#hangUp("the connection to the agent was closed here")
   }
 
-  async #ask<Done>(request: Request, done: z.ZodType<Done>, deadlineMs: number): Promise<Done> {
+  /** Makes a request that is answered by a response alone. @throws DeadlineError, AgentError, AgentGoneError. */
+  async ask<Done>(request: Request, done: z.ZodType<Done>, deadlineMs: number): Promise<Done> {
     const answer = new Answer(done)
     this.#open(this.#nextStream(), request, answer)
     return within(deadlineMs, `the agent's answer to ${request.op}`, answer.promise)
   }
 
-  /** Asks what is answered by output as well. */
-  async #download<Done>(
+  /**
+   * Makes a request that is answered by output as well, all of which is taken as fast as it comes.
+   *
+   * @throws DeadlineError, AgentError, AgentGoneError.
+   */
+  async download<Done>(
     request: Request,
     done: z.ZodType<Done>,
     sink: (bytes: Uint8Array) => void,
     deadlineMs: number,
   ): Promise<Done> {
     const id = this.#nextStream()
-    const answer = new StreamedAnswer(done, sink, (type, payload) => {
-      this.#send(type, id, payload)
-    })
+    const answer = new StreamedAnswer(done, sink, this.#sender(id))
     this.#open(id, request, answer)
     return within(deadlineMs, `the agent's answer to ${request.op}`, answer.promise)
+  }
+
+  /** Makes a request whose stream goes on, without a deadline: cancel it. Errors are those of its `done`. */
+  stream<Done>(request: Request, done: z.ZodType<Done>, handlers: StreamHandlers): GuestStream<Done> {
+    const id = this.#nextStream()
+    const stream = new GuestStream(done, handlers, this.#sender(id))
+    this.#open(id, request, stream)
+    return stream
+  }
+
+  #sender(stream: number): SendFrame {
+    return (type, payload) => {
+      this.#send(type, stream, payload)
+    }
   }
 
   #nextStream(): number {
@@ -288,12 +305,4 @@ function joined(pieces: readonly Uint8Array[], length: number): Uint8Array<Array
     at += piece.length
   }
   return whole
-}
-
-function parseJson(payload: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(payload).toString("utf8"))
-  } catch {
-    throw new ProtocolError("a response that is no JSON")
-  }
 }

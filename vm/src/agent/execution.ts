@@ -1,9 +1,7 @@
-import { ProtocolError } from "./errors.js"
-import { encodeResize, parseCredit, type Frame } from "./frame.js"
-import { InputChannel } from "./input-channel.js"
-import { execDone } from "./messages.js"
-import { OutputChannel, type OutputHandler } from "./output-channel.js"
-import { Answer, quietly, type SendFrame, type Stream } from "./stream.js"
+import { GuestStream } from "./guest-stream.js"
+import { execDone, type ExecDone } from "./messages.js"
+import type { OutputHandler } from "./output-channel.js"
+import { quietly, type SendFrame } from "./stream.js"
 
 export interface ExecRequest {
   /** Run by the shell. Default: a login shell that reads its input. */
@@ -56,84 +54,18 @@ export interface Execution {
 }
 
 /** A command's stream. */
-export class CommandStream implements Execution, Stream {
+export class CommandStream extends GuestStream<ExecDone> implements Execution {
   readonly result: Promise<ExecResult>
-  readonly #send: SendFrame
-  readonly #stdin: InputChannel
-  readonly #stdout: OutputChannel
-  readonly #stderr: OutputChannel
-  readonly #answer = new Answer(execDone)
-  #over = false
 
-  constructor(send: SendFrame, handlers: OutputHandlers) {
-    this.#send = send
-    this.#stdin = new InputChannel(send)
-    this.#stdout = new OutputChannel("stdout", handlers.onStdout, send)
-    this.#stderr = new OutputChannel("stderr", handlers.onStderr, send)
-    this.result = this.#finish()
-    quietly(this.result)
-  }
-
-  write(chunk: Uint8Array): Promise<void> {
-    return this.#stdin.write(chunk)
-  }
-
-  end(): void {
-    this.#stdin.end()
-  }
-
-  resize(cols: number, rows: number): void {
-    if (!this.#over) this.#send("RESIZE", encodeResize(cols, rows))
-  }
-
-  cancel(): void {
-    if (!this.#over) this.#send("CANCEL")
-  }
-
-  receive(frame: Frame): void {
-    switch (frame.type) {
-      case "STDOUT":
-        this.#stdout.receive(frame.payload)
-        break
-      case "STDERR":
-        this.#stderr.receive(frame.payload)
-        break
-      case "CREDIT": {
-        const { channel, bytes } = parseCredit(frame.payload)
-        if (channel !== "stdin")
-          throw new ProtocolError(`credit for ${channel}, which the guest itself sends`)
-        this.#stdin.grant(bytes)
-        break
-      }
-      default:
-        throw new ProtocolError(`a ${frame.type} frame on the stream of a command`)
-    }
-  }
-
-  respond(response: unknown): void {
-    this.#close()
-    this.#answer.respond(response)
-  }
-
-  fail(error: Error): void {
-    this.#close()
-    this.#answer.fail(error)
-  }
-
-  #close(): void {
-    this.#over = true
-    this.#stdin.close()
-  }
-
-  async #finish(): Promise<ExecResult> {
-    const done = await this.#answer.promise
-    await Promise.all([this.#stdout.delivered(), this.#stderr.delivered()])
-    return {
+  constructor(handlers: OutputHandlers, send: SendFrame) {
+    super(execDone, handlers, send)
+    this.result = this.done.then((done) => ({
       exitCode: done.exitCode,
       signal: done.signal,
       guestMicroseconds: done.guestUs,
       syncMicroseconds: done.syncUs,
       wrote: done.wrote ?? false,
-    }
+    }))
+    quietly(this.result)
   }
 }

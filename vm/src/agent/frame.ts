@@ -14,6 +14,8 @@ export const limits = {
   request: 1024 * 1024,
   /** Bytes of JSON in a response. */
   response: 32 * 1024 - 12,
+  /** Bytes of JSON in an event. */
+  event: 8 * 1024,
   /** Bytes of JSON in a hello or a welcome. */
   greeting: 1024,
   /** Bytes that a channel of a stream may be ahead of the credit granted to it. */
@@ -38,6 +40,7 @@ export const frameTypes = {
   CREDIT: 9,
   CANCEL: 10,
   RESIZE: 11,
+  EVENT: 12,
 } as const
 
 export type FrameType = keyof typeof frameTypes
@@ -55,6 +58,7 @@ export const frameRules: Readonly<Record<FrameType, { min: number; max: number; 
   CREDIT: { min: 5, max: 5, onStream: true },
   CANCEL: { min: 0, max: 0, onStream: true },
   RESIZE: { min: 4, max: 4, onStream: true },
+  EVENT: { min: 2, max: limits.event, onStream: true },
 }
 
 /** A direction of a command's data, as credit frames number it. */
