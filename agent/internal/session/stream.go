@@ -17,6 +17,7 @@ type stream struct {
 
 	mu        sync.Mutex
 	process   *command.Process
+	onCancel  func()
 	cancelled bool
 }
 
@@ -42,13 +43,27 @@ func (s *stream) detach() bool {
 	return s.cancelled
 }
 
-// cancel kills what runs. Output that has no credit is thrown away, so that the answer comes soon.
+// whenCancelled has act called once the stream is cancelled, which must not wait for anything; at once if it was.
+func (s *stream) whenCancelled(act func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onCancel = act
+	if s.cancelled {
+		act()
+	}
+}
+
+// cancel kills what runs. Input that was not read and output that has no credit are thrown away, so that the answer comes soon.
 func (s *stream) cancel() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cancelled = true
+	s.stdin.close()
 	s.stdout.close()
 	s.stderr.close()
+	if s.onCancel != nil {
+		s.onCancel()
+	}
 	if s.process != nil {
 		s.process.Kill()
 	}
