@@ -7,7 +7,7 @@ import { authenticate } from "./authentication.js"
 import { readBody } from "./body.js"
 import type { AnyHandler } from "./call.js"
 import { errorAnswer } from "./errors.js"
-import { acceptsEventStream, eventStream } from "./event-stream.js"
+import { acceptsEventStream, eventHeaders, eventSource, type EventProducer } from "./event-source.js"
 import { createHandlers, type HandlerParts } from "./handlers.js"
 import type { InFlight } from "./in-flight.js"
 import { readQuery } from "./query.js"
@@ -71,14 +71,13 @@ export function createApp({ inFlight, log, ...parts }: AppParts): App {
     const reportTimings = (reported: Record<string, number>) => {
       timings = reported
     }
-    const result = inFlight.run(() => handler({ principal, params, query, body, reportTimings }))
+    const errorData = (error: unknown) => errorBody(context, error)
+    const events = (produce: EventProducer) =>
+      eventSource(produce, { errorData, stopping: inFlight.stopped })
+    const result = inFlight.run(() => handler({ principal, params, query, body, reportTimings, events }))
     if (route.eventStream === true && acceptsEventStream(context.req.raw)) {
-      return eventStream(
-        result.then(
-          (data) => ({ name: "result", data }),
-          (error: unknown) => ({ name: "error", data: errorBody(context, error) }),
-        ),
-      )
+      const outcome = async () => ({ name: "result", data: await result })
+      return new Response(eventSource(outcome, { errorData }), { headers: eventHeaders })
     }
     const data = await result
     if (Object.keys(timings).length > 0) context.header("server-timing", serverTiming(timings))

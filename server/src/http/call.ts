@@ -1,5 +1,6 @@
 import type { RouteAnswer, RouteBody, RouteName, RouteParams, RouteQuery, routes } from "opensandbox/contract"
 import type { Principal } from "../keys/principal.js"
+import type { EventProducer } from "./event-source.js"
 
 /** A request that is known to be allowed and valid. */
 interface Call<Name extends RouteName> {
@@ -9,6 +10,8 @@ interface Call<Name extends RouteName> {
   body: RouteBody<Name>
   /** Tells the caller where the time went, in milliseconds. */
   reportTimings: (timings: Record<string, number>) => void
+  /** Makes the content of an answer of events; see `eventSource`. */
+  events: (produce: EventProducer) => ReadableStream<Uint8Array>
 }
 
 type Handler<Name extends RouteName> = (call: Call<Name>) => RouteAnswer<Name> | Promise<RouteAnswer<Name>>
@@ -23,4 +26,5 @@ export type AnyHandler = (call: {
   query: unknown
   body: unknown
   reportTimings: (timings: Record<string, number>) => void
+  events: (produce: EventProducer) => ReadableStream<Uint8Array>
 }) => unknown

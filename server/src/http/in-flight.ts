@@ -4,16 +4,21 @@ import { Failure } from "../failure.js"
 export class InFlight {
   /** One for each request: gives up on its work. */
   readonly #abandon = new Set<(failure: Failure) => void>()
+  readonly #stop = new AbortController()
   #onIdle: (() => void) | undefined
-  #stopping = false
 
   get stopping(): boolean {
-    return this.#stopping
+    return this.#stop.signal.aborted
+  }
+
+  /** Aborted, with a `Failure` as its reason, when the server begins to stop. */
+  get stopped(): AbortSignal {
+    return this.#stop.signal
   }
 
   /** Does the work of a request. Fails with `unavailable` when the server stops before it is done. */
   async run<Result>(work: () => Result | Promise<Result>): Promise<Result> {
-    if (this.#stopping) throw stoppingFailure()
+    if (this.stopping) throw stoppingFailure()
     let abandon: (failure: Failure) => void = () => undefined
     try {
       return await new Promise<Result>((resolve, reject) => {
@@ -29,7 +34,7 @@ export class InFlight {
 
   /** Admits no more requests, gives those under way `patienceMs` to end, then gives up on the rest. */
   async stop(patienceMs: number): Promise<void> {
-    this.#stopping = true
+    this.#stop.abort(stoppingFailure())
     if (this.#abandon.size === 0) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, patienceMs)
