@@ -1,7 +1,7 @@
 import type { ServerConfig } from "./config.js"
 import { Failure } from "./failure.js"
 import { createApp } from "./http/app.js"
-import { HttpServer } from "./http/http-server.js"
+import { HttpServer, type HttpService } from "./http/http-server.js"
 import { InFlight } from "./http/in-flight.js"
 import { Keyring } from "./keys/keyring.js"
 import { createLog } from "./log.js"
@@ -68,13 +68,16 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   metrics.includeProcess()
   const app = createApp({ service, keyring, metrics, inFlight, log, now })
   const key = await hostKey(config.dataDirectory)
-  const ports = new SandboxPorts(app, { hostKey: key, keyring, service, log })
+  const api = (onlySandbox?: string): HttpService => ({
+    fetch: (request) => app.fetch(request, onlySandbox === undefined ? {} : { onlySandbox }),
+  })
+  const ports = new SandboxPorts(api, { hostKey: key, keyring, service, log })
   teardown.add(() => ports.closeAll())
   const opened = await openSandboxes({ database, ports, config, metrics, log })
   teardown.add(() => opened.close())
   sandboxes = opened
 
-  const http = await HttpServer.listen((request) => app.fetch(request, {}), config)
+  const http = await HttpServer.listen(api(), config)
   teardown.add(() => Promise.all([http.close(), ports.closeAll(), inFlight.stop(patienceMs)]))
   // Not before all else went well: a key that nobody was shown would be of no use.
   const adminKey = await keyring.ensureAdminKey()

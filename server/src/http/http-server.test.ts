@@ -11,7 +11,7 @@ let http: HttpServer
 
 beforeEach(async () => {
   server = await createTestServer()
-  http = await HttpServer.listen((request) => server.app.fetch(request, {}), { host: "127.0.0.1", port: 0 })
+  http = await HttpServer.listen({ fetch: (request) => server.app.fetch(request, {}) }, { host: "127.0.0.1", port: 0 })
 })
 afterEach(async () => {
   await http.close()

@@ -1,5 +1,5 @@
-import { createServer, type Server } from "node:http"
-import type { Writable } from "node:stream"
+import { createServer, type IncomingMessage, type Server } from "node:http"
+import type { Duplex, Writable } from "node:stream"
 import { getRequestListener } from "@hono/node-server"
 import { listen, listenOnLoopback, type Address } from "../net/listen.js"
 import { breaking } from "./transfer.js"
@@ -11,31 +11,47 @@ const headersTimeoutMs = 60_000
 const closeDeadlineMs = 5_000
 
 /** What answers requests, as `Hono.fetch` does. */
-export type Fetch = (request: Request) => Response | Promise<Response>
+type Fetch = (request: Request) => Response | Promise<Response>
+
+/** What takes over the connection of a request to upgrade it; `head` is what has come of the next protocol already. */
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+/** What is done with requests. */
+export interface HttpService {
+  fetch: Fetch
+  /** Without it a request to upgrade is answered as one that is none. */
+  upgrade?: Upgrade
+}
 
 /** A listening HTTP server. */
 export class HttpServer {
   readonly port: number
   readonly #server: Server
+  /** Connections that speak another protocol now, of which Node's server knows no more. */
+  readonly #upgraded: Set<Duplex>
 
-  private constructor(server: Server, port: number) {
+  private constructor(server: Server, upgraded: Set<Duplex>, port: number) {
     this.#server = server
+    this.#upgraded = upgraded
     this.port = port
   }
 
   /** @throws when the address cannot be had. */
-  static async listen(fetch: Fetch, address: Address): Promise<HttpServer> {
-    const server = serverOf(fetch)
-    return new HttpServer(server, await listen(server, address))
+  static async listen(service: HttpService, address: Address): Promise<HttpServer> {
+    const [server, upgraded] = serverOf(service)
+    return new HttpServer(server, upgraded, await listen(server, address))
   }
 
   /** Takes any free port when the preferred one is not to be had. */
-  static async listenOnLoopback(fetch: Fetch, preferredPort: number | null): Promise<HttpServer> {
-    const server = serverOf(fetch)
-    return new HttpServer(server, await listenOnLoopback(server, preferredPort))
+  static async listenOnLoopback(service: HttpService, preferredPort: number | null): Promise<HttpServer> {
+    const [server, upgraded] = serverOf(service)
+    return new HttpServer(server, upgraded, await listenOnLoopback(server, preferredPort))
   }
 
-  /** Stops listening at once. Fulfilled when the last answer is out, or cut off after 5 seconds. */
+  /**
+   * Stops listening at once, and cuts upgraded connections. Fulfilled when the last answer is out, or cut off after 5
+   * seconds.
+   */
   async close(): Promise<void> {
     const deadline = setTimeout(() => {
       this.#server.closeAllConnections()
@@ -43,19 +59,31 @@ export class HttpServer {
     await new Promise((resolve) => {
       this.#server.close(resolve)
       this.#server.closeIdleConnections()
+      for (const socket of this.#upgraded) socket.destroy()
     })
     clearTimeout(deadline)
   }
 }
 
-function serverOf(fetch: Fetch): Server {
+function serverOf({ fetch, upgrade }: HttpService): [Server, Set<Duplex>] {
   const answer = getRequestListener(
     async (request, { outgoing }) => breakable(await fetch(request), outgoing),
     { overrideGlobalObjects: false },
   )
   // How long a body may take is the app's matter: an archive takes as long as it takes.
   const timeouts = { headersTimeout: headersTimeoutMs, requestTimeout: 0 }
-  return createServer(timeouts, (request, response) => void answer(request, response))
+  const server = createServer(timeouts, (request, response) => void answer(request, response))
+  const upgraded = new Set<Duplex>()
+  if (upgrade !== undefined) {
+    server.on("upgrade", (request, socket, head) => {
+      upgraded.add(socket)
+      socket.on("close", () => upgraded.delete(socket))
+      // A client that vanishes is no error of the server; who has the connection hears of its end.
+      socket.on("error", () => undefined)
+      upgrade(request, socket, head)
+    })
+  }
+  return [server, upgraded]
 }
 
 /** An answer that comes as a stream and fails midway is no answer. */

@@ -14,7 +14,8 @@ beforeEach(async () => {
   const { app, keyring, sandboxes } = server
   const hostKey = generateEd25519KeyPair().privateKey
   const log = pino({ level: "silent" })
-  ports = new SandboxPorts(app, { hostKey, keyring, service: () => sandboxes, log })
+  const api = (onlySandbox: string) => ({ fetch: (request: Request) => app.fetch(request, { onlySandbox }) })
+  ports = new SandboxPorts(api, { hostKey, keyring, service: () => sandboxes, log })
   await sandboxes.create(server.userId, "box")
 })
 afterEach(async () => {

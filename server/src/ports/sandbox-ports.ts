@@ -1,5 +1,4 @@
-import type { App } from "../http/app.js"
-import { HttpServer } from "../http/http-server.js"
+import { HttpServer, type HttpService } from "../http/http-server.js"
 import type { SshParts } from "../ssh/connection.js"
 import { SshPort } from "../ssh/ssh-port.js"
 
@@ -21,18 +20,18 @@ export interface OpenPorts {
 
 /** The TCP ports on loopback at which each sandbox can be reached by itself. */
 export class SandboxPorts {
-  readonly #app: App
+  readonly #api: (onlySandbox: string) => HttpService
   readonly #ssh: SshParts
   readonly #open = new Map<number, { agent: HttpServer; ssh: SshPort }>()
 
-  constructor(app: App, ssh: SshParts) {
-    this.#app = app
+  /** @param api What answers at the port of a sandbox, about just that one. */
+  constructor(api: (onlySandbox: string) => HttpService, ssh: SshParts) {
+    this.#api = api
     this.#ssh = ssh
   }
 
   async open({ id, name, ownerId, agentPort, sshPort }: PortsRequest): Promise<OpenPorts> {
-    const fetch = (request: Request) => this.#app.fetch(request, { onlySandbox: name })
-    const agent = await HttpServer.listenOnLoopback(fetch, agentPort)
+    const agent = await HttpServer.listenOnLoopback(this.#api(name), agentPort)
     try {
       const ssh = await SshPort.listen({ name, ownerId }, this.#ssh, sshPort)
       this.#open.set(id, { agent, ssh })
