@@ -141,6 +141,15 @@ func (p *Process) Kill() {
 	}
 }
 
+// Signal signals the command's process group, unless its shell is over.
+func (p *Process) Signal(signal syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		syscall.Kill(-p.pid, signal)
+	}
+}
+
 // The dying of thousands of processes takes its time.
 const killLimit = 10 * time.Second
 

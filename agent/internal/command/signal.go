@@ -20,3 +20,13 @@ func SignalName(signal syscall.Signal) string {
 	}
 	return fmt.Sprintf("SIG%d", int(signal))
 }
+
+// SignalOf is the signal of that name.
+func SignalOf(name string) (signal syscall.Signal, known bool) {
+	for number, each := range signals {
+		if each == name && number > 0 {
+			return syscall.Signal(number), true
+		}
+	}
+	return 0, false
+}

@@ -58,6 +58,13 @@ type Exec struct {
 	Sync    bool              `json:"sync"`
 }
 
+// SignalExec signals the process group of the command on another stream.
+type SignalExec struct {
+	Op     string `json:"op"`
+	Stream uint32 `json:"stream"`
+	Signal string `json:"signal"`
+}
+
 // Sync writes the disk's dirty pages.
 type Sync struct {
 	Op string `json:"op"`
@@ -107,6 +114,11 @@ type ExecDone struct {
 	GuestUs  int64   `json:"guestUs"`
 	SyncUs   int64   `json:"syncUs"`
 	Wrote    bool    `json:"wrote,omitempty"`
+}
+
+// SignalExecDone is the result of a signal to a command.
+type SignalExecDone struct {
+	OK bool `json:"ok"`
 }
 
 // SyncDone is the result of a sync.
@@ -228,7 +240,7 @@ func ParseHello(payload []byte) (Hello, error) {
 	return hello, nil
 }
 
-// ParseRequest reads and checks a request: a Ping, Setup, Exec, Sync, Wipe, Changes, Read or Digest.
+// ParseRequest reads and checks a request: a Ping, Setup, Exec, SignalExec, Sync, Wipe, Changes, Read or Digest.
 func ParseRequest(payload []byte) (any, error) {
 	var head struct {
 		Op string `json:"op"`
@@ -243,6 +255,8 @@ func ParseRequest(payload []byte) (any, error) {
 		return parse(payload, checkSetup)
 	case "exec":
 		return parse(payload, checkExec)
+	case "signalExec":
+		return parse(payload, checkSignalExec)
 	case "sync":
 		return parse(payload, func(Sync) error { return nil })
 	case "wipe":
@@ -280,6 +294,7 @@ func strictJSON(payload []byte, into any) error {
 var (
 	devicePath = regexp.MustCompile(`^/dev/[a-z0-9]{1,32}$`)
 	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	signalName = regexp.MustCompile(`^SIG[A-Z0-9]{1,8}$`)
 	termName   = regexp.MustCompile(`^[A-Za-z0-9+._-]{1,64}$`)
 )
 
@@ -320,6 +335,13 @@ func checkExec(e Exec) error {
 	}
 	if e.Pty != nil && !termName.MatchString(e.Pty.Term) {
 		return errors.New("pty.term is not the name of a terminal")
+	}
+	return nil
+}
+
+func checkSignalExec(s SignalExec) error {
+	if !signalName.MatchString(s.Signal) {
+		return errors.New("signal is not the name of a signal")
 	}
 	return nil
 }

@@ -81,6 +81,7 @@ func TestMessagesHaveTheFieldsOfTheSchema(t *testing.T) {
 		"hello": Hello{}, "welcome": Welcome{}, "ping": Ping{}, "setup": Setup{}, "exec": Exec{}, "sync": Sync{}, "wipe": Wipe{},
 		"pong": Pong{}, "setupDone": SetupDone{}, "execDone": ExecDone{}, "syncDone": SyncDone{}, "wipeDone": WipeDone{},
 		"changes": Changes{}, "change": Change{}, "fileState": FileState{}, "changesDone": ChangesDone{},
+		"signalExec": SignalExec{}, "signalExecDone": SignalExecDone{},
 		"read": Read{}, "readDone": ReadDone{}, "digest": Digest{}, "digestDone": DigestDone{}, "failure": Error{},
 	}
 	messages := readSchema(t).Messages

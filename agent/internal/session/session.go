@@ -151,6 +151,8 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 		return protocol.SetupDone{OK: true, MountUs: mount.Microseconds()}, err
 	case protocol.Exec:
 		return s.exec(st, request)
+	case protocol.SignalExec:
+		return s.signalExec(request)
 	case protocol.Sync:
 		synced, err := s.guest.Sync()
 		return protocol.SyncDone{OK: true, SyncUs: synced.Took.Microseconds(), Wrote: synced.Wrote}, err

@@ -15,13 +15,14 @@ import {
   pong,
   readDone,
   setupDone,
+  signalExecDone,
   syncDone,
   wipeDone,
   type Request,
   type SetupRequest,
 } from "./messages.js"
 import { parseJson } from "./json.js"
-import { Answer, type SendFrame, type Stream } from "./stream.js"
+import { Answer, quietly, type SendFrame, type Stream } from "./stream.js"
 import { StreamedAnswer } from "./streamed-answer.js"
 
 export { AgentError, AgentGoneError } from "./errors.js"
@@ -31,6 +32,9 @@ export type { OutputHandler } from "./output-channel.js"
 
 /** Bytes that may wait for a guest that does not read. */
 const longestQueue = 32 * 1024 * 1024
+
+/** How long the agent may take to send a signal. */
+const signalMilliseconds = 10_000
 
 /** A session with the agent of one machine. The guest is not trusted: one that breaks the protocol is hung up on. */
 export class AgentConnection {
@@ -111,7 +115,10 @@ export class AgentConnection {
   /** Runs a command, without a deadline: cancel it. Errors are those of the execution's result. */
   exec(request: ExecRequest, handlers: OutputHandlers): Execution {
     const id = this.#nextStream()
-    const command = new CommandStream(handlers, this.#sender(id))
+    const command = new CommandStream(handlers, this.#sender(id), (signal) => {
+      // A command that ends meanwhile, with its machine or without it, needs no signal any more.
+      quietly(this.ask({ op: "signalExec", stream: id, signal }, signalExecDone, signalMilliseconds))
+    })
     const { stdin = request.pty !== undefined, sync = false, ...rest } = request
     this.#open(id, { op: "exec", ...rest, stdin, sync }, command)
     return command

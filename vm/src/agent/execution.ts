@@ -49,6 +49,12 @@ export interface Execution {
   end(): void
   /** Changes the size of the command's terminal. */
   resize(cols: number, rows: number): void
+  /**
+   * Signals the command's process group, if it still runs.
+   *
+   * @param signal As in `SIGTERM`. One that the guest does not know is not sent.
+   */
+  signal(signal: string): void
   /** Kills the command and everything it started. The result then says SIGKILL. */
   cancel(): void
 }
@@ -56,9 +62,12 @@ export interface Execution {
 /** A command's stream. */
 export class CommandStream extends GuestStream<ExecDone> implements Execution {
   readonly result: Promise<ExecResult>
+  readonly signal: (signal: string) => void
 
-  constructor(handlers: OutputHandlers, send: SendFrame) {
+  /** @param signal Sends a signal to this stream's command. */
+  constructor(handlers: OutputHandlers, send: SendFrame, signal: (signal: string) => void) {
     super(execDone, handlers, send)
+    this.signal = signal
     this.result = this.done.then((done) => ({
       exitCode: done.exitCode,
       signal: done.signal,

@@ -3,6 +3,7 @@ import { limits } from "./frame.js"
 
 const count = z.int().min(0)
 const hex32 = z.string().regex(/^[0-9a-f]{32}$/)
+const signalName = z.string().regex(/^SIG[A-Z0-9]{1,8}$/)
 const terminalSide = z.int().min(0).max(65535)
 
 export const hello = z.strictObject({ nonce: hex32, protocol: z.int() })
@@ -45,6 +46,12 @@ export const exec = z.strictObject({
   sync: z.boolean(),
 })
 
+export const signalExec = z.strictObject({
+  op: z.literal("signalExec"),
+  stream: z.int().min(1).max(0xffffffff),
+  signal: signalName,
+})
+
 export const sync = z.strictObject({ op: z.literal("sync") })
 
 export const wipe = z.strictObject({ op: z.literal("wipe") })
@@ -67,14 +74,13 @@ export const setupDone = z.strictObject({ ok: z.literal(true), mountUs: count })
 export const execDone = z.strictObject({
   ok: z.literal(true),
   exitCode: z.int().min(0).max(255).nullable(),
-  signal: z
-    .string()
-    .regex(/^SIG[A-Z0-9]{1,8}$/)
-    .nullable(),
+  signal: signalName.nullable(),
   guestUs: count,
   syncUs: count,
   wrote: z.boolean().optional(),
 })
+
+export const signalExecDone = z.strictObject({ ok: z.literal(true) })
 
 export const syncDone = z.strictObject({
   ok: z.literal(true),
@@ -131,6 +137,7 @@ export type Request = z.infer<
   | typeof ping
   | typeof setup
   | typeof exec
+  | typeof signalExec
   | typeof sync
   | typeof wipe
   | typeof changes
