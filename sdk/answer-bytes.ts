@@ -1,5 +1,5 @@
 /** Most bytes of an answer: two streams of the server's default 8 MiB, each byte escaped as six, and room to spare. */
-const maxBytes = 128 * 1024 * 1024
+export const maxAnswerBytes = 128 * 1024 * 1024
 
 /** An answer is larger than any that a server gives in one piece. */
 export class AnswerTooLarge extends Error {}
@@ -11,7 +11,7 @@ export async function answerBytes(response: Response): Promise<Uint8Array<ArrayB
   const reader = response.body?.getReader()
   for (let read = await reader?.read(); read?.value !== undefined; read = await reader?.read()) {
     size += read.value.byteLength
-    if (size > maxBytes) {
+    if (size > maxAnswerBytes) {
       await reader?.cancel()
       throw new AnswerTooLarge()
     }

@@ -1,18 +1,22 @@
 import { answerText } from "./answer-bytes.js"
-import type { Answer } from "./call.js"
+import type { Answer, Call } from "./call.js"
 import { errorCodes, type ErrorCode } from "./contract/error-codes.js"
-import { parseEventStream } from "./event-stream.js"
+import { readEvents } from "./event-stream.js"
 import { failure, type Failure } from "./results.js"
 import { hasFields } from "./shapes.js"
 import type { ErrorBody } from "./wire-types.js"
 
-/** What an answer means: the JSON of a success that `isAnswer` accepts, or the failure that it tells of. */
+/**
+ * What an answer means: the JSON of a success that `isAnswer` accepts, or the failure that it tells of.
+ * @throws what `onEvent` throws
+ */
 export async function readAnswer<T>(
   response: Response,
   isAnswer: (body: unknown) => body is T,
   server: string,
+  onEvent?: Call["onEvent"],
 ): Promise<Answer<T>> {
-  const answer = await readJson(response, server)
+  const answer = await readJson(response, server, onEvent)
   if (!answer.success) return answer
   return isAnswer(answer.body) ? { success: true, body: answer.body } : stranger(server, response.status)
 }
@@ -22,26 +26,38 @@ export async function readFailure(response: Response, server: string): Promise<F
   return told(parseJson(await answerText(response))) ?? untold(response.status, server)
 }
 
-async function readJson(response: Response, server: string): Promise<Answer<unknown>> {
+async function readJson(
+  response: Response,
+  server: string,
+  onEvent: Call["onEvent"],
+): Promise<Answer<unknown>> {
   if (!response.ok) return readFailure(response, server)
-  const text = await answerText(response)
   if (response.headers.get("content-type")?.includes("text/event-stream") === true) {
-    return readEvents(text, server)
+    return readOutcome(response, server, onEvent)
   }
-  return { success: true, body: parseJson(text) }
+  return { success: true, body: parseJson(await answerText(response)) }
 }
 
-function readEvents(text: string, server: string): Answer<unknown> {
-  const last = parseEventStream(text).at(-1)
-  if (last === undefined) {
-    return failure(
+/** What an answer of events ends with. It is read to its end, so that its connection can be used again. */
+async function readOutcome(
+  response: Response,
+  server: string,
+  onEvent: Call["onEvent"],
+): Promise<Answer<unknown>> {
+  let outcome: Answer<unknown> | undefined
+  for await (const { event, data } of readEvents(response)) {
+    const body = parseJson(data)
+    if (event === "result") outcome = { success: true, body }
+    else if (event === "error") outcome = told(body) ?? stranger(server, response.status)
+    else await onEvent?.(event, body)
+  }
+  return (
+    outcome ??
+    failure(
       "unavailable",
       `${server} ended the connection before the result; what was asked for may have been done`,
     )
-  }
-  const body = parseJson(last.data)
-  if (last.event === "result") return { success: true, body }
-  return told(body) ?? stranger(server, 200)
+  )
 }
 
 /** The failure that the server tells of, with a code that this version may not know taken for `internal`. */

@@ -16,6 +16,13 @@ export interface Call {
   deadlineMs?: number
   /** Ask for an event stream, so that an answer that takes long does not run into the fetch's own time limits. */
   eventStream?: boolean
+  /**
+   * Hears of the events ahead of the result, with their data as JSON. The next comes once the promise that it gives is
+   * fulfilled; one that it rejects ends the call.
+   */
+  onEvent?: (event: string, data: unknown) => unknown
+  /** Gives up when it is aborted; the call then fails with `aborted`. */
+  signal?: AbortSignal | undefined
 }
 
 /** Carries calls to the server. Never rejects. */

@@ -18,6 +18,12 @@ export class Patience {
     }, milliseconds)
   }
 
+  /** Gives up at once. */
+  lose(reason: unknown): void {
+    this.end()
+    this.#controller.abort(reason)
+  }
+
   /** Waits no more, until it is renewed. */
   end(): void {
     clearTimeout(this.#timer)

@@ -32,6 +32,8 @@ interface StreamedInit extends RequestInit {
   duplex: "half"
 }
 
+const aborted = failure("aborted", "The call was aborted; what it had begun is stopped where it can be")
+
 /** What becomes of a response. */
 type Reader<T> = (response: Response, patience: Patience) => Promise<Answer<T>>
 
@@ -49,7 +51,7 @@ export class Transport implements Caller {
 
   call<T>(call: Call, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {
     return this.#send(call, call.eventStream === true ? events : json, (response) =>
-      readAnswer(response, isAnswer, this.#baseUrl),
+      readAnswer(response, isAnswer, this.#baseUrl, call.onEvent),
     )
   }
 
@@ -104,8 +106,16 @@ export class Transport implements Caller {
   ): Promise<Answer<T>> {
     const request = requestOf(call, this.#apiKey, this.#baseUrl, accept)
     if ("success" in request) return request
-    const attempt = () => this.#attempt({ ...request, init: { ...request.init, ...content } }, read, patience)
-    const { deadlineMs = defaultDeadlineMs } = call
+    const { deadlineMs = defaultDeadlineMs, signal } = call
+    const attempt = async () => {
+      const answer = await this.#attempt({ ...request, init: { ...request.init, ...content } }, read, patience)
+      return !answer.success && signal?.aborted === true ? aborted : answer
+    }
+    const giveUp = () => {
+      patience.lose(signal?.reason)
+    }
+    if (signal?.aborted === true) return aborted
+    signal?.addEventListener("abort", giveUp)
     patience.renew(deadlineMs, `${this.#baseUrl} did not answer within ${deadlineMs / 1000} seconds`)
     try {
       for (const pauseMs of call.method === "GET" ? pausesMs : []) {
@@ -116,6 +126,7 @@ export class Transport implements Caller {
       return await attempt()
     } finally {
       patience.end()
+      signal?.removeEventListener("abort", giveUp)
     }
   }
 

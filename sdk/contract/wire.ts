@@ -304,6 +304,7 @@ export interface components {
         | "already_exists"
         | "busy"
         | "interrupted"
+        | "aborted"
         | "too_large"
         | "limit_reached"
         | "quota_exceeded"
