@@ -108,7 +108,11 @@ export class Transport implements Caller {
     if ("success" in request) return request
     const { deadlineMs = defaultDeadlineMs, signal } = call
     const attempt = async () => {
-      const answer = await this.#attempt({ ...request, init: { ...request.init, ...content } }, read, patience)
+      const answer = await this.#attempt(
+        { ...request, init: { ...request.init, ...content } },
+        read,
+        patience,
+      )
       return !answer.success && signal?.aborted === true ? aborted : answer
     }
     const giveUp = () => {

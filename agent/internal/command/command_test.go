@@ -1,12 +1,14 @@
 package command
 
 import (
+	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"opensandbox/agent/internal/account"
 	"opensandbox/agent/internal/protocol"
 	"opensandbox/agent/internal/reaper"
 )
@@ -16,7 +18,9 @@ var runner = Runner{Reaper: reaper.New()}
 // run runs a command to its end and answers what it printed.
 func run(t *testing.T, spec Spec) (stdout string, status syscall.WaitStatus) {
 	t.Helper()
-	spec.Directory = t.TempDir()
+	if spec.Directory == "" {
+		spec.Directory = t.TempDir()
+	}
 	process, err := runner.Start(spec)
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +63,25 @@ func TestACommandTooLongForAnArgumentRunsAsAnyOther(t *testing.T) {
 func TestTheEnvironmentIsTheUsualOneAndWhatIsAdded(t *testing.T) {
 	stdout, _ := run(t, Spec{Command: "env | grep -c TERM; echo $HOME $USER $LANG $ADDED", Environment: map[string]string{"ADDED": "1", "LANG": "C"}})
 	if stdout != "0\n/root root C 1\n" {
+		t.Errorf("%q", stdout)
+	}
+}
+
+func TestAUserRunsTheCommandWithTheirOwnGroupsHomeAndPipes(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can run something as somebody else")
+	}
+	user := &account.Account{Name: "ann", UID: 4711, GID: 4712, Groups: []uint32{4713}, Home: "/home/ann"}
+	text := "id -u; id -G; echo $HOME $USER $LOGNAME; echo by name > /dev/stdout"
+	for _, command := range []string{text, ": " + strings.Repeat("x", maxArgument) + "\n" + text} {
+		stdout, status := run(t, Spec{Command: command, User: user, Directory: "/"})
+		if stdout != "4711\n4712 4713\n/home/ann ann ann\nby name\n" || status.ExitStatus() != 0 {
+			t.Errorf("%q %v", stdout, status)
+		}
+	}
+	terminal := &Terminal{Size: protocol.Size{Cols: 80, Rows: 24}, Name: "vt100"}
+	stdout, _ := run(t, Spec{Command: "echo by name > $(tty)", User: user, Directory: "/", Terminal: terminal})
+	if stdout != "by name\r\n" {
 		t.Errorf("%q", stdout)
 	}
 }

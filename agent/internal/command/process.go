@@ -31,7 +31,6 @@ type Process struct {
 	started  time.Time
 	exit     <-chan reaper.Exit
 	terminal bool
-	script   *os.File
 	groups   *Groups
 	group    *group
 
@@ -58,19 +57,21 @@ func (r *Runner) start(spec Spec, path, name string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	if script != nil {
+		defer script.Close()
+	}
 	streams, err := spec.open()
 	if err != nil {
-		closeFile(script)
 		return nil, err
 	}
 	defer streams.closeGiven()
-	p := &Process{started: started, terminal: spec.Terminal != nil, script: script, groups: r.Groups}
+	p := &Process{started: started, terminal: spec.Terminal != nil, groups: r.Groups}
 	if r.Groups != nil {
 		p.group, err = r.Groups.create()
 	}
 	if err == nil {
 		p.pid, p.exit, err = r.Reaper.Start(func() (int, error) {
-			return p.fork(path, arguments, spec, streams)
+			return p.fork(path, arguments, spec, streams, script)
 		})
 	}
 	if err != nil {
@@ -84,15 +85,21 @@ func (r *Runner) start(spec Spec, path, name string) (*Process, error) {
 
 // fork starts the shell. It enters its control group before its first instruction: traced, it stands still after
 // exec until it is let go.
-func (p *Process) fork(path string, arguments []string, spec Spec, streams *streams) (int, error) {
+func (p *Process) fork(path string, arguments []string, spec Spec, streams *streams, script *os.File) (int, error) {
 	// The thread that forks is the tracer.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	files := []uintptr{uintptr(streams.given[0]), uintptr(streams.given[1]), uintptr(streams.given[2])}
+	if script != nil {
+		files = append(files, script.Fd())
+	}
 	pid, err := syscall.ForkExec(path, arguments, &syscall.ProcAttr{
 		Dir:   spec.Directory,
 		Env:   spec.environment(),
-		Files: []uintptr{uintptr(streams.given[0]), uintptr(streams.given[1]), uintptr(streams.given[2])},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: p.terminal, Ptrace: p.group != nil},
+		Files: files,
+		Sys: &syscall.SysProcAttr{
+			Setsid: true, Setctty: p.terminal, Ptrace: p.group != nil, Credential: spec.credential(),
+		},
 	})
 	if err != nil || p.group == nil {
 		return pid, err
@@ -191,14 +198,7 @@ func (p *Process) Release() {
 }
 
 func (p *Process) release() {
-	closeFile(p.script)
 	if p.group != nil {
 		p.groups.retire(p.group)
-	}
-}
-
-func closeFile(file *os.File) {
-	if file != nil {
-		file.Close()
 	}
 }

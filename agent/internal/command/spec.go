@@ -6,6 +6,7 @@ import (
 	"sort"
 	"syscall"
 
+	"opensandbox/agent/internal/account"
 	"opensandbox/agent/internal/linux"
 	"opensandbox/agent/internal/protocol"
 )
@@ -16,6 +17,8 @@ type Spec struct {
 	Command string
 	// Directory is where the command starts. It must exist.
 	Directory string
+	// User is who runs the command: the agent's own user when it is nil.
+	User *account.Account
 	// Environment is added to the usual one.
 	Environment map[string]string
 	// Terminal, when there is one, takes the place of the pipes.
@@ -33,8 +36,12 @@ type Terminal struct {
 // maxArgument is how long one argument of a program may be, with its final zero byte.
 const maxArgument = 128 * 1024
 
-// arguments makes the shell's arguments. A command that is too long for one is put into a file without a name,
-// which must be closed when the command is over (nil when there is none).
+// scriptFd is where a shell finds the command that is too long for an argument.
+const scriptFd = 3
+
+// arguments makes the shell's arguments. A command that is too long for one is put into a file without a name (nil when
+// there is none), which the shell gets as scriptFd: any user can read it there. Its first words close that descriptor, so
+// that the command inherits none that it knows nothing of; the shell reads on through one of its own.
 func (s Spec) arguments(shell string) ([]string, *os.File, error) {
 	if s.Command == "" {
 		return []string{"-" + shell}, nil, nil
@@ -47,12 +54,11 @@ func (s Spec) arguments(shell string) ([]string, *os.File, error) {
 		return nil, nil, err
 	}
 	script := os.NewFile(uintptr(fd), "command")
-	if _, err := script.WriteString(s.Command); err != nil {
+	if _, err := fmt.Fprintf(script, "exec %d<&-;%s", scriptFd, s.Command); err != nil {
 		script.Close()
 		return nil, nil, err
 	}
-	// Through the agent's descriptor, so that the command does not inherit one it knows nothing of.
-	return []string{shell, "-c", fmt.Sprintf(". /proc/%d/fd/%d", os.Getpid(), fd)}, script, nil
+	return []string{shell, "-c", fmt.Sprintf(". /proc/self/fd/%d", scriptFd)}, script, nil
 }
 
 func (s Spec) environment() []string {
@@ -63,6 +69,9 @@ func (s Spec) environment() []string {
 		"SHELL":   "/bin/bash",
 		"LANG":    "C.UTF-8",
 		"PATH":    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	}
+	if s.User != nil {
+		variables["HOME"], variables["USER"], variables["LOGNAME"] = s.User.Home, s.User.Name, s.User.Name
 	}
 	if s.Terminal != nil {
 		variables["TERM"] = s.Terminal.Name
@@ -78,6 +87,14 @@ func (s Spec) environment() []string {
 	return list
 }
 
+// credential is nil for the agent's own user.
+func (s Spec) credential() *syscall.Credential {
+	if s.User == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: s.User.UID, Gid: s.User.GID, Groups: s.User.Groups}
+}
+
 // streams are the ends of a command's pipes or terminal.
 type streams struct {
 	// What the command gets as its descriptors 0, 1 and 2. Closed once it runs.
@@ -88,20 +105,46 @@ type streams struct {
 }
 
 func (s Spec) open() (*streams, error) {
-	if s.Terminal != nil {
-		master, slave, err := openTerminal(s.Terminal.Size)
-		if err != nil {
-			return nil, err
-		}
-		return &streams{[3]int{slave, slave, slave}, master, &Output{master, true}, nil}, nil
-	}
 	opened := &streams{given: [3]int{-1, -1, -1}}
-	if err := opened.openPipes(s.Stdin); err != nil {
+	err := opened.openAll(s)
+	if err == nil && s.User != nil {
+		err = opened.own(*s.User)
+	}
+	if err != nil {
 		opened.closeGiven()
 		opened.closeKept()
 		return nil, err
 	}
 	return opened, nil
+}
+
+func (s *streams) openAll(spec Spec) error {
+	if spec.Terminal == nil {
+		return s.openPipes(spec.Stdin)
+	}
+	master, slave, err := openTerminal(spec.Terminal.Size)
+	if err == nil {
+		*s = streams{[3]int{slave, slave, slave}, master, &Output{master, true}, nil}
+	}
+	return err
+}
+
+// own gives the pipes or the terminal to the user, who can then open them by name, as in /dev/stdout.
+func (s *streams) own(user account.Account) error {
+	for _, fd := range s.given {
+		var info syscall.Stat_t
+		if err := syscall.Fstat(fd, &info); err != nil {
+			return err
+		}
+		isNull := s.stdin == nil && info.Mode&syscall.S_IFMT == syscall.S_IFCHR
+		if isNull {
+			continue
+		}
+		if err := syscall.Fchown(fd, int(user.UID), int(user.GID)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *streams) openPipes(withInput bool) (err error) {

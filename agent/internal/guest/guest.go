@@ -6,10 +6,12 @@ import (
 	"errors"
 	"log"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
 
+	"opensandbox/agent/internal/account"
 	"opensandbox/agent/internal/command"
 	"opensandbox/agent/internal/dirt"
 	"opensandbox/agent/internal/disk"
@@ -119,7 +121,17 @@ func (g *Guest) Start(request protocol.Exec) (*command.Process, error) {
 		return nil, protocol.Errorf(protocol.CodeBadCwd, "%v", err)
 	}
 	spec.Directory = directory
+	if request.User != nil {
+		user, err := account.Find("/", *request.User)
+		if err != nil {
+			return nil, protocol.Errorf(protocol.CodeBadUser, "%v", err)
+		}
+		spec.User = &user
+	}
 	process, err := g.Runner.Start(spec)
+	if spec.User != nil && errors.Is(err, syscall.EACCES) {
+		return nil, protocol.Errorf(protocol.CodeBadCwd, "user %s may not enter %s", spec.User.Name, directory)
+	}
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeSpawnFailed, "%v", err)
 	}
@@ -128,11 +140,15 @@ func (g *Guest) Start(request protocol.Exec) (*command.Process, error) {
 
 // directoryFor is where a command starts. The workspace is made anew when an earlier command removed it.
 func directoryFor(cwd *string) (string, error) {
-	path := workspacePath
+	path := ""
 	if cwd != nil {
 		path = *cwd
-	} else if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", err
+	}
+	if !filepath.IsAbs(path) {
+		if err := os.Mkdir(workspacePath, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return "", err
+		}
+		path = filepath.Join(workspacePath, path)
 	}
 	info, err := os.Stat(path)
 	if err != nil {

@@ -47,11 +47,13 @@ type Pty struct {
 	Term string `json:"term"`
 }
 
-// Exec runs a command, or a login shell when there is none.
+// Exec runs a command, or a login shell when there is none. A Cwd that is not absolute begins in the workspace; User is
+// the name or the number of one that the guest knows.
 type Exec struct {
 	Op      string            `json:"op"`
 	Command *string           `json:"command,omitempty"`
 	Cwd     *string           `json:"cwd,omitempty"`
+	User    *string           `json:"user,omitempty"`
 	Env     map[string]string `json:"env,omitempty"`
 	Pty     *Pty              `json:"pty,omitempty"`
 	Stdin   bool              `json:"stdin"`
@@ -194,6 +196,7 @@ const (
 	CodeSetupFailed    Code = "setup_failed"
 	CodeSpawnFailed    Code = "spawn_failed"
 	CodeBadCwd         Code = "bad_cwd"
+	CodeBadUser        Code = "bad_user"
 	CodeSyncFailed     Code = "sync_failed"
 	CodeWipeIncomplete Code = "wipe_incomplete"
 	CodeNotFound       Code = "not_found"
@@ -295,6 +298,7 @@ var (
 	devicePath = regexp.MustCompile(`^/dev/[a-z0-9]{1,32}$`)
 	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	signalName = regexp.MustCompile(`^SIG[A-Z0-9]{1,8}$`)
+	userName   = regexp.MustCompile(`^[^\x00\n:]{1,256}$`)
 	termName   = regexp.MustCompile(`^[A-Za-z0-9+._-]{1,64}$`)
 )
 
@@ -327,6 +331,9 @@ func checkExec(e Exec) error {
 		if text != nil && (*text == "" || strings.ContainsRune(*text, 0)) {
 			return errors.New("command and cwd must not be empty or hold a zero byte")
 		}
+	}
+	if e.User != nil && !userName.MatchString(*e.User) {
+		return errors.New("user is neither a name nor a number")
 	}
 	for name, value := range e.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(value, 0) {

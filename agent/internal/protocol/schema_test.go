@@ -63,7 +63,7 @@ func TestNumbersAreThoseOfTheSchema(t *testing.T) {
 func TestCodesAreThoseOfTheSchema(t *testing.T) {
 	ours := []Code{
 		CodeBadRequest, CodeTooManyStreams, CodeNotSetUp, CodeAlreadySetUp, CodeSetupFailed, CodeSpawnFailed, CodeBadCwd,
-		CodeSyncFailed, CodeWipeIncomplete, CodeNotFound, CodeNotAFile, CodeTooLarge, CodeIO, CodeInternal,
+		CodeBadUser, CodeSyncFailed, CodeWipeIncomplete, CodeNotFound, CodeNotAFile, CodeTooLarge, CodeIO, CodeInternal,
 	}
 	codes := readSchema(t).Codes
 	if len(codes) != len(ours) {

@@ -290,6 +290,7 @@ func TestErrorsAreAnswered(t *testing.T) {
 		{`{"op":"fly"}`, "bad_request"},
 		{`{"op":"ping"`, "bad_request"},
 		{`{"op":"exec","command":"a\u0000b","stdin":false,"sync":false}`, "bad_request"},
+		{`{"op":"exec","command":"true","user":"a:b","stdin":false,"sync":false}`, "bad_request"},
 		{`{"op":"wipe"}`, "wipe_incomplete"},
 		{`{"op":"changes","limit":0}`, "bad_request"},
 		{`{"op":"read","path":"","limit":1}`, "bad_request"},

@@ -6,8 +6,10 @@ import { quietly, type SendFrame } from "./stream.js"
 export interface ExecRequest {
   /** Run by the shell. Default: a login shell that reads its input. */
   readonly command?: string
-  /** Default: `/workspace`. */
+  /** Where it starts; a relative path begins in `/workspace`, as does a command that names none. */
   readonly cwd?: string
+  /** Who runs it, by name or number, as the guest's `/etc/passwd` has it. Default: root. */
+  readonly user?: string
   /** Added to the usual environment. */
   readonly env?: Record<string, string>
   /** A terminal in the place of the pipes. All output is then stdout. */

@@ -34,6 +34,10 @@ export const exec = z.strictObject({
   op: z.literal("exec"),
   command: z.string().min(1).optional(),
   cwd: z.string().min(1).optional(),
+  user: z
+    .string()
+    .regex(/^[^\0\n:]{1,256}$/)
+    .optional(),
   env: z.record(z.string(), z.string()).optional(),
   pty: z
     .strictObject({
