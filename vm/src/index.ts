@@ -1,6 +1,8 @@
 export type { Accelerator } from "./accelerator/accelerator.js"
 export { AgentConnection, AgentError, type ExecResult, type Execution } from "./agent/connection.js"
 export type { ChangedPath, FileState } from "./agent/changed-path.js"
+export type { GuestAddress, GuestListener, ConnectionHandler } from "./agent/guest-ports.js"
+export type { GuestSocket } from "./agent/guest-socket.js"
 export { DeadlineError, within } from "./deadline.js"
 export type { Fingerprint } from "./disk/fingerprint.js"
 export { newLayerId } from "./disk/layer.js"

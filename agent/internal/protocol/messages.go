@@ -243,7 +243,8 @@ func ParseHello(payload []byte) (Hello, error) {
 	return hello, nil
 }
 
-// ParseRequest reads and checks a request: a Ping, Setup, Exec, SignalExec, Sync, Wipe, Changes, Read or Digest.
+// ParseRequest reads and checks a request: a Ping, Setup, Exec, SignalExec, Sync, Wipe, Changes, Read, Digest, or one
+// about ports: Connect, Listen, Accept or AwaitPort.
 func ParseRequest(payload []byte) (any, error) {
 	var head struct {
 		Op string `json:"op"`
@@ -270,6 +271,14 @@ func ParseRequest(payload []byte) (any, error) {
 		return parse(payload, checkRead)
 	case "digest":
 		return parse(payload, checkDigest)
+	case "connect":
+		return parse(payload, checkConnect)
+	case "listen":
+		return parse(payload, checkListen)
+	case "accept":
+		return parse(payload, checkAccept)
+	case "awaitPort":
+		return parse(payload, checkAwaitPort)
 	}
 	return nil, fmt.Errorf("unknown op %.40q", head.Op)
 }

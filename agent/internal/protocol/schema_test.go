@@ -64,6 +64,7 @@ func TestCodesAreThoseOfTheSchema(t *testing.T) {
 	ours := []Code{
 		CodeBadRequest, CodeTooManyStreams, CodeNotSetUp, CodeAlreadySetUp, CodeSetupFailed, CodeSpawnFailed, CodeBadCwd,
 		CodeBadUser, CodeSyncFailed, CodeWipeIncomplete, CodeNotFound, CodeNotAFile, CodeTooLarge, CodeIO, CodeInternal,
+		CodeRefused, CodeUnreachable, CodeReset, CodeCannotListen, CodeNoConnection, CodeNotListening,
 	}
 	codes := readSchema(t).Codes
 	if len(codes) != len(ours) {
@@ -83,6 +84,9 @@ func TestMessagesHaveTheFieldsOfTheSchema(t *testing.T) {
 		"changes": Changes{}, "change": Change{}, "fileState": FileState{}, "changesDone": ChangesDone{},
 		"signalExec": SignalExec{}, "signalExecDone": SignalExecDone{},
 		"read": Read{}, "readDone": ReadDone{}, "digest": Digest{}, "digestDone": DigestDone{}, "failure": Error{},
+		"connect": Connect{}, "listen": Listen{}, "accept": Accept{}, "awaitPort": AwaitPort{}, "connected": Connected{},
+		"outputEnded": OutputEnded{}, "listening": Listening{}, "incoming": Incoming{},
+		"connectionDone": ConnectionDone{}, "listenDone": ListenDone{}, "awaitPortDone": AwaitPortDone{},
 	}
 	messages := readSchema(t).Messages
 	if len(messages) != len(ours) {

@@ -14,6 +14,7 @@ import (
 
 	"opensandbox/agent/internal/command"
 	"opensandbox/agent/internal/disk"
+	"opensandbox/agent/internal/ports"
 	"opensandbox/agent/internal/protocol"
 )
 
@@ -27,6 +28,7 @@ type Guest interface {
 	Changes(limit int, report func(protocol.Change) error) (truncated bool, err error)
 	Read(path string, limit int64, to io.Writer) (size int64, err error)
 	Digest(paths []string) ([]*string, error)
+	Ports
 }
 
 type session struct {
@@ -38,10 +40,14 @@ type session struct {
 	mu      sync.Mutex
 	streams map[uint32]*stream
 	last    uint32
+	// By the streams of the requests that opened them.
+	listeners map[uint32]*ports.Listener
 }
 
 func newSession(guest Guest, writer *writer, log *log.Logger) *session {
-	return &session{guest: guest, writer: writer, log: log, streams: map[uint32]*stream{}}
+	return &session{
+		guest: guest, writer: writer, log: log, streams: map[uint32]*stream{}, listeners: map[uint32]*ports.Listener{},
+	}
 }
 
 // end kills the commands that still run, since nobody can be told how they end.
@@ -167,6 +173,14 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 	case protocol.Digest:
 		digests, err := s.guest.Digest(pathBytes(request.Paths))
 		return protocol.DigestDone{OK: true, Digests: digests}, err
+	case protocol.Connect:
+		return s.connect(st, request)
+	case protocol.Listen:
+		return s.listen(st, request)
+	case protocol.Accept:
+		return s.accept(st, request)
+	case protocol.AwaitPort:
+		return s.awaitPort(st, request)
 	default:
 		return protocol.Pong{OK: true, UptimeMs: s.guest.Uptime().Milliseconds()}, nil
 	}

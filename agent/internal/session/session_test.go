@@ -23,7 +23,10 @@ const limit = 20 * time.Second
 var children = reaper.New()
 
 // hostGuest runs commands on the machine that runs the tests, without control groups.
-type hostGuest struct{ directory string }
+type hostGuest struct {
+	hostPorts
+	directory string
+}
 
 func (g hostGuest) Uptime() time.Duration { return time.Second }
 
@@ -74,7 +77,7 @@ func connect(t *testing.T) *host {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	server := &Server{
-		Guest:   hostGuest{t.TempDir()},
+		Guest:   hostGuest{directory: t.TempDir()},
 		Welcome: func(hello protocol.Hello) protocol.Welcome { return protocol.Welcome{Nonce: hello.Nonce, Protocol: 1} },
 		Log:     log.New(io.Discard, "", 0),
 	}

@@ -7,6 +7,7 @@ import type { ChangedPath } from "./changed-path.js"
 import { AgentError, AgentGoneError, ProtocolError } from "./errors.js"
 import { CommandStream, type ExecRequest, type Execution, type OutputHandlers } from "./execution.js"
 import { encodeFrame, FrameDecoder, limits, type Frame, type FrameType } from "./frame.js"
+import { GuestPorts } from "./guest-ports.js"
 import { GuestStream, type StreamHandlers } from "./guest-stream.js"
 import { greet, type Greeting } from "./handshake.js"
 import {
@@ -42,6 +43,8 @@ export class AgentConnection {
   readonly welcome: { readonly agentVersion: string; readonly ready: boolean }
   /** Resolves when the connection is gone, whatever the reason. */
   readonly closed: Promise<void>
+  /** The guest's TCP ports. */
+  readonly ports = new GuestPorts(this)
 
   readonly #socket: Socket
   readonly #decoder = new FrameDecoder()

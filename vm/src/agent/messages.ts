@@ -1,5 +1,8 @@
 import { z } from "zod"
 import { limits } from "./frame.js"
+import type { accept, awaitPort, connect, listen } from "./port-messages.js"
+
+export * from "./port-messages.js"
 
 const count = z.int().min(0)
 const hex32 = z.string().regex(/^[0-9a-f]{32}$/)
@@ -147,6 +150,10 @@ export type Request = z.infer<
   | typeof changes
   | typeof read
   | typeof digest
+  | typeof connect
+  | typeof listen
+  | typeof accept
+  | typeof awaitPort
 >
 
 /** What makes a clone a machine of its own, and where its disk is. */
