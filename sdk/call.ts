@@ -27,6 +27,8 @@ export interface Call {
 
 /** Carries calls to the server. Never rejects. */
 export interface Caller {
+  /** Where the server is. */
+  readonly baseUrl: string
   /** The JSON of a success that `isAnswer` accepts, or why there is none. */
   call<T>(call: Call, isAnswer: (body: unknown) => body is T): Promise<Answer<T>>
   /** The content of a success, all of it. */

@@ -8,6 +8,8 @@ export type {
   ForkResult,
   InfoResult,
   ListResult,
+  PortResult,
+  PortsResult,
   ReadAtResult,
   RestoreResult,
   RetentionResult,
@@ -17,6 +19,7 @@ export type {
   SnapshotsResult,
   UndoResult,
   UnrecordedRunResult,
+  UrlResult,
 } from "./results.js"
 export { Sandbox, type RunOptions } from "./sandbox.js"
-export type { Change, Diff, Retention, RetentionStatus, Snapshot, VMInfo } from "./wire-types.js"
+export type { Change, Diff, Port, Retention, RetentionStatus, Snapshot, VMInfo } from "./wire-types.js"

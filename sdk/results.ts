@@ -3,6 +3,7 @@ import type { Sandbox } from "./sandbox.js"
 import type {
   Diff,
   ErrorBody,
+  Port,
   RecordedRun,
   RestoreAnswer,
   RetentionStatus,
@@ -61,6 +62,15 @@ export type ExportResult = { success: true; archive: ReadableStream<Uint8Array> 
 
 /** What `Sandbox.info` answers. */
 export type InfoResult = { success: true; vm: VMInfo } | Failure
+
+/** What `Sandbox.ports` answers: those that are public. */
+export type PortsResult = { success: true; ports: Port[] } | Failure
+
+/** What `Sandbox.setPort` answers. */
+export type PortResult = { success: true; port: Port } | Failure
+
+/** What `Sandbox.url` answers where a link is made that expires, at `expires_at` (ISO 8601). */
+export type UrlResult = { success: true; url: string; expires_at: string } | Failure
 
 /** What methods answer that only do something. */
 export type SimpleResult = { success: true; message: string } | Failure

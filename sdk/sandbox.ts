@@ -1,11 +1,14 @@
 import type { Call, Caller } from "./call.js"
 import { defaultTimeoutSeconds, maxTimeoutSeconds } from "./contract/limits.js"
 import { forkDeadlineMs } from "./fork-deadline.js"
+import { Ports } from "./ports.js"
 import type {
   CreateResult,
   DiffResult,
   ExportResult,
   InfoResult,
+  PortResult,
+  PortsResult,
   ReadAtResult,
   RestoreResult,
   RetentionResult,
@@ -15,6 +18,7 @@ import type {
   SnapshotsResult,
   UndoResult,
   UnrecordedRunResult,
+  UrlResult,
 } from "./results.js"
 import {
   isDiff,
@@ -54,9 +58,11 @@ export interface RunOptions {
 export class Sandbox {
   readonly name: string
   readonly #caller: Caller
+  readonly #ports: Ports
 
   constructor(caller: Caller, name: string) {
     this.#caller = caller
+    this.#ports = new Ports(caller, name)
     this.name = name
   }
 
@@ -227,6 +233,56 @@ export class Sandbox {
     const call = { ...this.#request("GET", "export"), query, deadlineMs: gatheringMs }
     const answer = await this.#caller.stream(call, "application/zstd")
     return answer.success ? { success: true, archive: answer.body } : answer
+  }
+
+  /**
+   * Where a server in the sandbox is reached by HTTP and WebSocket, as in `http://8080-my-sandbox.localhost:4000/`. It
+   * takes the API key in the header `x-api-key`, and no key where the port is public. No request is made.
+   * @param port where the server listens inside the sandbox, at 127.0.0.1 or all addresses
+   * @throws TypeError when the base URL names an address that is not the host's own, and OPENSANDBOX_DOMAIN is not set
+   * @example
+   * const page = await fetch(sandbox.url(8080), { headers: { "x-api-key": key } })
+   */
+  url(port: number): string
+  /**
+   * A link by which a server in the sandbox is reached without a key, for so many seconds, at most 30 days.
+   * @example
+   * const link = await sandbox.url(8080, { expires: 3600 })
+   * if (link.success) console.log(link.url)
+   */
+  url(port: number, options: { expires: number }): Promise<UrlResult>
+  url(port: number, options?: { expires: number }): string | Promise<UrlResult> {
+    return options === undefined ? this.#ports.url(port) : this.#ports.signedUrl(port, options.expires)
+  }
+
+  /**
+   * Waits until something in the sandbox listens on a port, at 127.0.0.1 or all addresses.
+   * @param timeout seconds until it fails with `timeout`; default 30, at most 86400
+   * @example
+   * await sandbox.run("python3 -m http.server 8080 > server.log 2>&1 &")
+   * await sandbox.waitForPort(8080)
+   */
+  async waitForPort(port: number, timeout?: number): Promise<SimpleResult> {
+    return this.#ports.wait(port, timeout)
+  }
+
+  /**
+   * Says who may reach a port: with `public`, everybody who reaches the server, without a key or a link.
+   * @example
+   * await sandbox.setPort(8080, { public: true })
+   */
+  async setPort(port: number, options: { public: boolean }): Promise<PortResult> {
+    return this.#ports.set(port, options)
+  }
+
+  /**
+   * The ports that are public.
+   * @example
+   * const result = await sandbox.ports()
+   * if (result.success) console.log(result.ports.map(({ port }) => port))
+   */
+  async ports(): Promise<PortsResult> {
+    return this.#ports.list()
   }
 
   /** The sandbox and the state of its virtual machine. */

@@ -1,6 +1,8 @@
 import type {
   Change,
   Diff,
+  Port,
+  PortLink,
   RecordedRun,
   RestoreAnswer,
   RetentionStatus,
@@ -115,6 +117,15 @@ export const isDiff = (value: unknown): value is Diff =>
   hasFields(value, diff) && isListOf(value, "changes", (item) => hasFields(item, change))
 
 export const isSnapshot = (value: unknown): value is Snapshot => hasFields(value, snapshot)
+
+const port: Shape<Port> = { port: "number", public: "boolean" }
+
+export const isPort = (value: unknown): value is Port => hasFields(value, port)
+
+export const isPortList = (value: unknown): value is { ports: Port[] } => isListOf(value, "ports", isPort)
+
+export const isPortLink = (value: unknown): value is PortLink =>
+  hasFields<PortLink>(value, { token: "string", expires_at: "string" })
 
 export const isVMList = (value: unknown): value is { vms: VMInfo[] } => isListOf(value, "vms", isVMInfo)
 

@@ -39,19 +39,19 @@ type Reader<T> = (response: Response, patience: Patience) => Promise<Answer<T>>
 
 /** HTTP to one server with one key. Only GETs are tried again, as only they are safe to repeat. */
 export class Transport implements Caller {
+  readonly baseUrl: string
   readonly #apiKey: string
-  readonly #baseUrl: string
   readonly #effects: Effects
 
   constructor(apiKey: string, baseUrl: string, effects: Effects = realEffects) {
     this.#apiKey = apiKey
-    this.#baseUrl = baseUrl
+    this.baseUrl = baseUrl
     this.#effects = effects
   }
 
   call<T>(call: Call, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {
     return this.#send(call, call.eventStream === true ? events : json, (response) =>
-      readAnswer(response, isAnswer, this.#baseUrl, call.onEvent),
+      readAnswer(response, isAnswer, this.baseUrl, call.onEvent),
     )
   }
 
@@ -61,22 +61,22 @@ export class Transport implements Caller {
 
   stream(call: Call, mediaType: string): Promise<Answer<ReadableStream<Uint8Array>>> {
     return this.#sendForContent(call, mediaType, ({ body }, patience) =>
-      download(body ?? new Blob([]).stream(), patience, this.#baseUrl),
+      download(body ?? new Blob([]).stream(), patience, this.baseUrl),
     )
   }
 
   async upload<T>(call: Call, content: Content, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {
     // The server shows that it is alive for as long as it takes.
     const read: Reader<T> = (response, patience) => {
-      const body = response.body && download(response.body, patience, this.#baseUrl)
-      return readAnswer(new Response(body, response), isAnswer, this.#baseUrl)
+      const body = response.body && download(response.body, patience, this.baseUrl)
+      return readAnswer(new Response(body, response), isAnswer, this.baseUrl)
     }
     if (!("getReader" in content)) {
       const deadlineMs = uploadMs(content instanceof Blob ? content.size : content.byteLength)
       return this.#send({ ...call, deadlineMs }, events, read, { body: content as BodyInit })
     }
     const patience = new Patience()
-    const upload = new Upload(content, patience, this.#baseUrl)
+    const upload = new Upload(content, patience, this.baseUrl)
     const init: StreamedInit = { body: upload.body, duplex: "half" }
     const answer = await this.#send(call, events, read, init, patience)
     upload.stop()
@@ -93,7 +93,7 @@ export class Transport implements Caller {
     return this.#send(call, `${mediaType}, ${json}`, async (response, patience) =>
       response.ok && response.headers.get("content-type") === mediaType
         ? { success: true, body: await read(response, patience) }
-        : readFailure(response, this.#baseUrl),
+        : readFailure(response, this.baseUrl),
     )
   }
 
@@ -104,7 +104,7 @@ export class Transport implements Caller {
     content: RequestInit = {},
     patience = new Patience(),
   ): Promise<Answer<T>> {
-    const request = requestOf(call, this.#apiKey, this.#baseUrl, accept)
+    const request = requestOf(call, this.#apiKey, this.baseUrl, accept)
     if ("success" in request) return request
     const { deadlineMs = defaultDeadlineMs, signal } = call
     const attempt = async () => {
@@ -120,7 +120,7 @@ export class Transport implements Caller {
     }
     if (signal?.aborted === true) return aborted
     signal?.addEventListener("abort", giveUp)
-    patience.renew(deadlineMs, `${this.#baseUrl} did not answer within ${deadlineMs / 1000} seconds`)
+    patience.renew(deadlineMs, `${this.baseUrl} did not answer within ${deadlineMs / 1000} seconds`)
     try {
       for (const pauseMs of call.method === "GET" ? pausesMs : []) {
         const answer = await attempt()
@@ -141,11 +141,11 @@ export class Transport implements Caller {
     } catch (error) {
       if (signal.aborted) return failure("timeout", reason(signal.reason))
       if (error instanceof AnswerTooLarge) {
-        return failure("internal", `${this.#baseUrl} sent an answer that is too large`)
+        return failure("internal", `${this.baseUrl} sent an answer that is too large`)
       }
       return failure(
         "unavailable",
-        `No answer from ${this.#baseUrl} (${reason(error)}). Start a server with "opensandbox serve", or name another ` +
+        `No answer from ${this.baseUrl} (${reason(error)}). Start a server with "opensandbox serve", or name another ` +
           "with base_url or OPENSANDBOX_BASE_URL",
       )
     }

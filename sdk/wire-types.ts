@@ -26,6 +26,12 @@ export type RestoreAnswer = Schemas["RestoreAnswer"]
 /** Where a sandbox is after an undo. */
 export type UndoAnswer = Schemas["UndoAnswer"]
 
+/** A port of a sandbox. */
+export type Port = Schemas["Port"]
+
+/** What makes a link to a port. */
+export type PortLink = Schemas["PortLink"]
+
 type RunAnswer = Schemas["RunAnswer"]
 
 /** What a command printed, and the snapshot taken after it. */

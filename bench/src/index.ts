@@ -7,6 +7,7 @@ import { flatRestore } from "./benchmarks/flat-restore.js"
 import { flatSnapshot } from "./benchmarks/flat-snapshot.js"
 import { fork } from "./benchmarks/fork.js"
 import { memory } from "./benchmarks/memory.js"
+import { port } from "./benchmarks/port.js"
 import { restore } from "./benchmarks/restore.js"
 import { run } from "./benchmarks/run.js"
 import { startup } from "./benchmarks/startup.js"
@@ -32,6 +33,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   memory,
   disk,
   compaction,
+  port,
 }
 
 /**

@@ -9,6 +9,7 @@ import { addImport } from "./commands/import.js"
 import { addInfo } from "./commands/info.js"
 import { addKeys } from "./commands/keys.js"
 import { addLs } from "./commands/ls.js"
+import { addPort } from "./commands/port.js"
 import { addRestore } from "./commands/restore.js"
 import { addRetention } from "./commands/retention.js"
 import { addRm } from "./commands/rm.js"
@@ -76,6 +77,7 @@ function buildProgram(context: Context): Command {
   addShow(program, context)
   addFork(program, context)
   addRetention(program, context)
+  addPort(program, context)
   addExport(program, context)
   addImport(program, context)
   addWipe(program, context)

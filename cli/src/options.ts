@@ -18,6 +18,12 @@ export const hostOption = () =>
     .argParser(notEmpty)
     .default("127.0.0.1")
 
+export const domainOption = () =>
+  new Option("--domain <name>", "what the host names of sandboxes' ports end with, beside localhost")
+    .env("OPENSANDBOX_DOMAIN")
+    .argParser(parseDomain)
+    .default("localhost")
+
 export const portOption = () =>
   new Option("--port <number>", "the port to listen on, 0 for any that is free")
     .env("OPENSANDBOX_PORT")
@@ -56,6 +62,21 @@ function parsePort(text: string): number {
     throw new InvalidArgumentError("A port is a whole number from 0 to 65535.")
   }
   return Number(text)
+}
+
+function parseDomain(text: string): string {
+  const domain = text.toLowerCase()
+  if (!/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/.test(domain) || domain.length > 185) {
+    throw new InvalidArgumentError("It is a domain, as in sandboxes.example.com.")
+  }
+  return domain
+}
+
+/** A TCP port that something can listen on. */
+export function parseGuestPort(text: string): number {
+  const port = parsePort(text)
+  if (port === 0) throw new InvalidArgumentError("A port is a whole number from 1 to 65535.")
+  return port
 }
 
 function notEmpty(text: string): string {

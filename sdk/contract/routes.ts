@@ -1,6 +1,7 @@
 import type { z } from "zod"
 import * as content from "./content.js"
 import type { Route } from "./route.js"
+import { portRoutes } from "./routes/ports.js"
 import * as schemas from "./schemas/index.js"
 
 const forkErrors = [
@@ -285,6 +286,7 @@ export const routes = {
     eventStream: true,
     summary: "Make a sandbox of an archive, which is verified first",
   },
+  ...portRoutes,
   createKey: {
     method: "POST",
     path: "/keys",

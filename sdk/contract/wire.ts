@@ -216,6 +216,49 @@ export interface components {
       /** @description Whether `stderr` was cut at the server's limit. */
       stderrTruncated: boolean
     }
+    /** @description A port of a sandbox. */
+    Port: {
+      /** @description The TCP port inside the sandbox. */
+      port: number
+      /** @description Whether everybody may reach it. */
+      public: boolean
+    }
+    /** @description The ports of a sandbox that are not reached by its owner's key and by signed links alone. */
+    PortList: {
+      /** @description The public ports, in ascending order. */
+      ports: components["schemas"]["Port"][]
+    }
+    /** @description Who may reach the port. */
+    PortRequest: {
+      /** @description Whether everybody who reaches this server reaches the port, without a key or a link. */
+      public: boolean
+    }
+    /** @description The link to make. */
+    LinkRequest: {
+      /** @description Seconds for which the link is good, at most 2592000: 30 days. */
+      expires: number
+    }
+    /** @description What makes a link to a port. */
+    PortLink: {
+      /** @description Lets its bearer in, as the parameter `opensandbox_token` of any URL of the port. A browser that follows such a link gets it as a cookie for the pages behind it. */
+      token: string
+      /**
+       * Format: date-time
+       * @description Until when, ISO 8601 in UTC.
+       */
+      expires_at: string
+    }
+    /**
+     * @description How long to wait.
+     * @default {}
+     */
+    WaitForPortRequest: {
+      /**
+       * @description Seconds until the wait ends with `timeout`. Default 30, at most 86400.
+       * @default 30
+       */
+      timeout?: number
+    }
     /** @description Confirmation. */
     Message: {
       /** @description What was done, for people. */

@@ -4,6 +4,8 @@ import type { Durability } from "@opensandbox/vm"
 export interface ServerConfig {
   /** The address to listen on. */
   host: string
+  /** What the host names of sandboxes' ports end with, beside `localhost`; in lower case. */
+  domain: string
   /** The TCP port; 0 stands for any free one. */
   port: number
   /** Where sandboxes, keys and the database are kept. Made if it is missing. */

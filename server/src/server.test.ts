@@ -19,6 +19,7 @@ afterEach(() => rm(directory, { recursive: true }))
 const start = () =>
   startServer({
     host: "127.0.0.1",
+    domain: "localhost",
     port: 0,
     dataDirectory: directory,
     cacheDirectory: join(directory, "cache"),

@@ -7,12 +7,17 @@ import { Keyring } from "./keys/keyring.js"
 import { createLog } from "./log.js"
 import { Metrics } from "./metrics.js"
 import { SandboxPorts } from "./ports/sandbox-ports.js"
+import { linkKey } from "./proxy/link-key.js"
+import { PortAccess } from "./proxy/port-access.js"
+import { PortProxy } from "./proxy/port-proxy.js"
+import { SignedLinks } from "./proxy/signed-links.js"
 import { openSandboxes, type OpenSandboxes } from "./sandboxes/open-sandboxes.js"
 import { hostKey } from "./ssh/host-key.js"
 import { databasePath, makeDataDirectory } from "./store/data-directory.js"
 import { DataDirectoryLock } from "./store/data-directory-lock.js"
 import { openDatabase } from "./store/database.js"
 import { KeyStore } from "./store/key-store.js"
+import { PortStore } from "./store/port-store.js"
 import { Teardown } from "./teardown.js"
 
 /** How long requests under way may go on once the server stops, in milliseconds. */
@@ -66,7 +71,9 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   const inFlight = new InFlight()
   const metrics = new Metrics()
   metrics.includeProcess()
-  const app = createApp({ service, keyring, metrics, inFlight, log, now })
+  const links = new SignedLinks(await linkKey(config.dataDirectory), now)
+  const portAccess = new PortAccess({ service, keyring, store: new PortStore(database), links })
+  const app = createApp({ service, keyring, metrics, portAccess, inFlight, log, now })
   const key = await hostKey(config.dataDirectory)
   const api = (onlySandbox?: string): HttpService => ({
     fetch: (request) => app.fetch(request, onlySandbox === undefined ? {} : { onlySandbox }),
@@ -77,7 +84,8 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   teardown.add(() => opened.close())
   sandboxes = opened
 
-  const http = await HttpServer.listen(api(), config)
+  const proxy = new PortProxy({ access: portAccess, service, domain: config.domain, log })
+  const http = await HttpServer.listen({ ...api(), proxy }, config)
   teardown.add(() => Promise.all([http.close(), ports.closeAll(), inFlight.stop(patienceMs)]))
   // Not before all else went well: a key that nobody was shown would be of no use.
   const adminKey = await keyring.ensureAdminKey()

@@ -111,6 +111,7 @@ test("options go before environment variables, and these before the defaults", a
   expect(configs).toEqual([
     {
       host: "::1",
+      domain: "localhost",
       port: 4100,
       dataDirectory: resolve("elsewhere"),
       cacheDirectory: cache,
@@ -130,6 +131,7 @@ test("the defaults are loopback, port 4000, the user's data directory, no limits
   expect(configs).toMatchObject([
     {
       host: "127.0.0.1",
+      domain: "localhost",
       port: 4000,
       dataDirectory: "/home/user/data/opensandbox",
       retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
@@ -145,6 +147,8 @@ test.each([
   ["--port=-1"],
   ["--port="],
   ["--host="],
+  ["--domain=a..b"],
+  ["--domain="],
   ["--data-dir="],
   ["--keep-last=0"],
   ["--keep-last=1.5"],

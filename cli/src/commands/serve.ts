@@ -5,6 +5,7 @@ import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
 import {
   dataDirectoryOption,
+  domainOption,
   durabilityOption,
   hostOption,
   maxOutputOption,
@@ -23,6 +24,7 @@ import {
 
 interface ServeOptions {
   host: string
+  domain: string
   port: number
   dataDir: string
   maxSandboxes: number
@@ -40,6 +42,7 @@ export function addServe(program: Command, context: Context): void {
     .description("run the server until SIGINT or SIGTERM")
     .addOption(hostOption())
     .addOption(portOption())
+    .addOption(domainOption())
     .addOption(dataDirectoryOption())
     .addOption(maxSandboxesOption())
     .addOption(maxOutputOption())
@@ -82,6 +85,7 @@ async function serverConfig(options: ServeOptions): Promise<ServerConfig> {
   const apiKey = process.env["OPENSANDBOX_API_KEY"]
   return {
     host: options.host,
+    domain: options.domain,
     port: options.port,
     dataDirectory: options.dataDir,
     cacheDirectory,

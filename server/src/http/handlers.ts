@@ -2,6 +2,7 @@ import { openApiDocument } from "opensandbox/contract"
 import type { Clock } from "../clock.js"
 import type { Keyring } from "../keys/keyring.js"
 import type { Metrics } from "../metrics.js"
+import type { PortAccess } from "../proxy/port-access.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import type { Handlers } from "./call.js"
 
@@ -10,11 +11,12 @@ export interface HandlerParts {
   service: () => SandboxService
   keyring: Keyring
   metrics: Pick<Metrics, "text">
+  portAccess: PortAccess
   now: Clock
 }
 
 /** What each route does, once the caller is known and the request is valid. */
-export function createHandlers({ service, keyring, metrics, now }: HandlerParts): Handlers {
+export function createHandlers({ service, keyring, metrics, portAccess, now }: HandlerParts): Handlers {
   const openApi = { ...openApiDocument() }
 
   return {
@@ -75,6 +77,18 @@ export function createHandlers({ service, keyring, metrics, now }: HandlerParts)
       service().setRetention(principal.ownerId, params.name, body),
     exportVm: ({ principal, params, query }) => service().export(principal.ownerId, params.name, query),
     importVm: ({ principal, params, body }) => service().import(principal.ownerId, params.name, body),
+
+    listPorts: async ({ principal, params }) => ({
+      ports: await portAccess.list(principal.ownerId, params.name),
+    }),
+    setPort: ({ principal, params, body }) =>
+      portAccess.setPublic(principal.ownerId, params.name, params.port, body.public),
+    createPortLink: ({ principal, params, body }) =>
+      portAccess.link(principal.ownerId, params.name, params.port, body.expires),
+    waitForPort: async ({ principal, params, body }) => {
+      await service().waitForPort(principal.ownerId, params.name, params.port, body.timeout)
+      return { message: `Something in sandbox "${params.name}" listens on port ${params.port}` }
+    },
 
     createKey: ({ body }) => keyring.create({ name: body.name, role: "user" }),
     listKeys: async () => ({ keys: await keyring.list() }),

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Duplex, Writable } from "node:stream"
 import { getRequestListener } from "@hono/node-server"
 import { listen, listenOnLoopback, type Address } from "../net/listen.js"
@@ -10,15 +10,29 @@ const headersTimeoutMs = 60_000
 /** How long connections may take to end once the server stops. */
 const closeDeadlineMs = 5_000
 
+/** The answer to a request to upgrade where nothing speaks another protocol. */
+const noUpgrade = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
 /** What answers requests, as `Hono.fetch` does. */
 type Fetch = (request: Request) => Response | Promise<Response>
 
 /** What takes over the connection of a request to upgrade it; `head` is what has come of the next protocol already. */
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
+/** Answers requests for hosts that it knows. */
+interface RequestProxy {
+  takes(request: IncomingMessage): boolean
+  /** Never rejects. */
+  answer(request: IncomingMessage, response: ServerResponse): Promise<void>
+  /** Never rejects. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
+}
+
 /** What is done with requests. */
 export interface HttpService {
   fetch: Fetch
+  /** What takes some requests before `fetch` sees them. */
+  proxy?: RequestProxy
   /** Without it a request to upgrade is answered as one that is none. */
   upgrade?: Upgrade
 }
@@ -65,22 +79,26 @@ export class HttpServer {
   }
 }
 
-function serverOf({ fetch, upgrade }: HttpService): [Server, Set<Duplex>] {
+function serverOf({ fetch, proxy, upgrade }: HttpService): [Server, Set<Duplex>] {
   const answer = getRequestListener(
     async (request, { outgoing }) => breakable(await fetch(request), outgoing),
     { overrideGlobalObjects: false },
   )
   // How long a body may take is the app's matter: an archive takes as long as it takes.
   const timeouts = { headersTimeout: headersTimeoutMs, requestTimeout: 0 }
-  const server = createServer(timeouts, (request, response) => void answer(request, response))
+  const server = createServer(timeouts, (request, response) => {
+    void (proxy?.takes(request) === true ? proxy.answer(request, response) : answer(request, response))
+  })
   const upgraded = new Set<Duplex>()
-  if (upgrade !== undefined) {
+  if (upgrade !== undefined || proxy !== undefined) {
     server.on("upgrade", (request, socket, head) => {
       upgraded.add(socket)
       socket.on("close", () => upgraded.delete(socket))
       // A client that vanishes is no error of the server; who has the connection hears of its end.
       socket.on("error", () => undefined)
-      upgrade(request, socket, head)
+      if (proxy?.takes(request) === true) void proxy.upgrade(request, socket, head)
+      else if (upgrade !== undefined) upgrade(request, socket, head)
+      else socket.end(noUpgrade, () => socket.destroy())
     })
   }
   return [server, upgraded]

@@ -41,6 +41,12 @@ export class Registry {
     return this.#find(owner, name).sandbox
   }
 
+  /** The number and the owner of the sandbox of that name. */
+  identify(name: string): { id: number; owner: number } | undefined {
+    const row = this.#entries.get(name)?.sandbox.row
+    return row && { id: row.id, owner: row.owner_id }
+  }
+
   /** Whether a name is taken, or soon will be. */
   has(name: string): boolean {
     return this.#entries.has(name) || this.#births.has(name)

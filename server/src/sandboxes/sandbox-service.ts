@@ -1,3 +1,5 @@
+import type { Duplex } from "node:stream"
+import type { GuestAddress, GuestListener } from "@opensandbox/vm"
 import type { RouteAnswer, RouteBody } from "opensandbox/contract"
 
 export type VMInfo = RouteAnswer<"getVm">
@@ -60,7 +62,26 @@ export interface SandboxService {
     request: SessionRequest,
     handlers: SessionHandlers,
   ): Promise<SandboxSession>
+  /** The number and the owner of the sandbox of that name, for who judges by other means who may come in. */
+  identify(name: string): { id: number; owner: number } | undefined
+  /**
+   * Connects to an address as the guest sees it; without a host, to the guest itself. A restore breaks the connection.
+   * Takes no snapshot. Fails with `unavailable` when nothing listens there.
+   */
+  connect(owner: number, name: string, address: GuestAddress): Promise<Duplex>
+  /** Takes connections inside the guest until it is closed or the sandbox restored. */
+  listen(
+    owner: number,
+    name: string,
+    address: GuestAddress,
+    onConnection: OnConnection,
+  ): Promise<GuestListener>
+  /** Waits until something in the guest listens on a port. Fails with `timeout`. */
+  waitForPort(owner: number, name: string, port: number, timeoutSeconds: number): Promise<void>
 }
+
+/** Takes a connection that came to a listener; `from` is its other end. */
+export type OnConnection = (connection: Duplex, from: { host: string; port: number }) => void
 
 export interface ForkRequest {
   /** The names of the new sandboxes. */

@@ -8,6 +8,7 @@ import { MachineKeeper } from "./machine-keeper.js"
 import type { SandboxMeans } from "./means.js"
 import { requireSpace } from "../storage/space.js"
 import { Output } from "./output.js"
+import { Reach } from "./reach.js"
 import type { Rest } from "./rest.js"
 import type {
   RunOutcome,
@@ -34,6 +35,8 @@ const wipeMilliseconds = 70_000
 export class Sandbox {
   readonly row: SandboxRow
   readonly history: History
+  /** The way to the servers in it. */
+  readonly reach: Reach
   readonly #means: SandboxMeans
   readonly #keeper: MachineKeeper
   readonly #turns = new Turns()
@@ -60,6 +63,7 @@ export class Sandbox {
       this.#era.abort(reason)
       this.#era = new AbortController()
     })
+    this.reach = new Reach(row.name, () => this.#enter())
     if (machine !== undefined) this.#keeper.take(machine, rest)
   }
 
@@ -210,13 +214,16 @@ export class Sandbox {
     try {
       await requireSpace(this.#means.dataDirectory)
       await this.history.limits.requireRoom()
-      const [machine, era] = await this.#turns.take(
-        async () => [await this.#keeper.up(), this.#era.signal] as const,
-      )
+      const [machine, era] = await this.#enter()
       return await activity(machine, era)
     } finally {
       this.#commands -= 1
     }
+  }
+
+  /** A machine that is up, and what is aborted when it is no longer the sandbox's. */
+  #enter(): Promise<readonly [Machine, AbortSignal]> {
+    return this.#turns.take(async () => [await this.#keeper.up(), this.#era.signal] as const)
   }
 
   /** Takes the snapshot that follows a command, unless the sandbox has gone another way since the command began. */

@@ -1,4 +1,5 @@
-import type { Image } from "@opensandbox/vm"
+import type { Duplex } from "node:stream"
+import type { GuestAddress, GuestListener, Image } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import { Looking } from "../looking/looking.js"
 import { openViewer } from "../looking/open-viewer.js"
@@ -16,6 +17,7 @@ import type {
   DiffRequest,
   ExportRequest,
   ForkRequest,
+  OnConnection,
   RestoreRequest,
   RetentionRequest,
   RetentionStatus,
@@ -230,6 +232,27 @@ export class Sandboxes implements SandboxService {
     handlers: SessionHandlers,
   ): Promise<SandboxSession> {
     return this.#registry.find(owner, name).openSession(request, handlers)
+  }
+
+  identify(name: string): { id: number; owner: number } | undefined {
+    return this.#registry.identify(name)
+  }
+
+  async connect(owner: number, name: string, address: GuestAddress): Promise<Duplex> {
+    return this.#registry.find(owner, name).reach.connect(address)
+  }
+
+  async listen(
+    owner: number,
+    name: string,
+    address: GuestAddress,
+    onConnection: OnConnection,
+  ): Promise<GuestListener> {
+    return this.#registry.find(owner, name).reach.listen(address, onConnection)
+  }
+
+  async waitForPort(owner: number, name: string, port: number, timeoutSeconds: number): Promise<void> {
+    await this.#registry.find(owner, name).reach.waitForPort(port, timeoutSeconds)
   }
 
   /** Ends all machines in order, each with what its guest has written. */

@@ -68,3 +68,9 @@ CREATE INDEX layers_by_parent on layers (parent_id);
 CREATE INDEX layers_damaged on layers (id) where damage is not null;
 
 CREATE UNIQUE INDEX snapshots_by_label on snapshots (sandbox_id, label);
+
+CREATE TABLE public_ports (
+  sandbox_id integer not null references sandboxes (id) on delete cascade,
+  port integer not null,
+  primary key (sandbox_id, port)
+) strict;

@@ -7,6 +7,7 @@ export interface Tables {
   sandboxes: SandboxesTable
   layers: LayersTable
   snapshots: SnapshotsTable
+  public_ports: PublicPortsTable
 }
 
 /** What a key may do: an `admin` key may also manage keys, and all admin keys own the same sandboxes. */
@@ -90,6 +91,12 @@ interface SnapshotsTable {
   /** How long the command ran. */
   duration_ms: Generated<number | null>
   created_at: number
+}
+
+/** The ports that everybody may reach. */
+interface PublicPortsTable {
+  sandbox_id: number
+  port: number
 }
 
 export type SandboxRow = Selectable<SandboxesTable>

@@ -1,3 +1,5 @@
+import type { Duplex } from "node:stream"
+import type { GuestAddress, GuestListener } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type {
   Diff,
@@ -21,8 +23,8 @@ import { FakeSession } from "./fake-session.js"
 const createdAt = "2030-01-01T00:00:00.000Z"
 
 /**
- * Sandboxes without machines, each with the snapshots `initial` and `cmd_1`. A test may replace what `run`, `export` and
- * `import` do, and look at the sessions that were opened.
+ * Sandboxes without machines, each with the snapshots `initial` and `cmd_1`. A test may replace what `run`, `export`,
+ * `import` and `connect` do, and look at the sessions that were opened.
  */
 export class FakeSandboxes implements SandboxService {
   readonly sessions: FakeSession[] = []
@@ -34,6 +36,8 @@ export class FakeSandboxes implements SandboxService {
   onImport: (archive: ReadableStream<Uint8Array>) => Promise<void> = async (archive) => {
     this.imported = await new Response(archive).text()
   }
+  onConnect: (address: GuestAddress) => Promise<Duplex> = () =>
+    Promise.reject(new Failure("unavailable", "Nothing takes connections there."))
   readonly #owners = new Map<string, number>()
   readonly #retention = new Map<string, RetentionRequest>()
 
@@ -178,6 +182,29 @@ export class FakeSandboxes implements SandboxService {
       const session = new FakeSession(request, handlers)
       this.sessions.push(session)
       return session
+    })
+  }
+
+  identify(name: string): { id: number; owner: number } | undefined {
+    const owner = this.#owners.get(name)
+    return owner === undefined ? undefined : { id: 1, owner }
+  }
+
+  connect(owner: number, name: string, address: GuestAddress): Promise<Duplex> {
+    return settle(() => {
+      this.#find(owner, name)
+      return this.onConnect(address)
+    })
+  }
+
+  listen(): Promise<GuestListener> {
+    return Promise.reject(new Error("no listeners in this test"))
+  }
+
+  waitForPort(owner: number, name: string, port: number, timeoutSeconds: number): Promise<void> {
+    return settle(() => {
+      this.#find(owner, name)
+      if (port === 1) throw new Failure("timeout", `Nothing listened on port 1 within ${timeoutSeconds} s.`)
     })
   }
 

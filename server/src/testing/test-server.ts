@@ -3,8 +3,11 @@ import { createApp, type App } from "../http/app.js"
 import { InFlight } from "../http/in-flight.js"
 import { Keyring } from "../keys/keyring.js"
 import { Metrics } from "../metrics.js"
+import { PortAccess } from "../proxy/port-access.js"
+import { SignedLinks } from "../proxy/signed-links.js"
 import { openDatabase } from "../store/database.js"
 import { KeyStore } from "../store/key-store.js"
+import { PortStore } from "../store/port-store.js"
 import { FakeSandboxes } from "./fake-sandboxes.js"
 
 /** The HTTP API over fake sandboxes, with a key of each kind. */
@@ -14,6 +17,7 @@ export interface TestServer {
   keyring: Keyring
   metrics: Metrics
   inFlight: InFlight
+  portAccess: PortAccess
   /** What was logged at level info and above, as one text. */
   logged: () => string
   keys: { admin: string; user: string; other: string }
@@ -33,7 +37,13 @@ export async function createTestServer(): Promise<TestServer> {
   const sandboxes = new FakeSandboxes()
   const metrics = new Metrics()
   const inFlight = new InFlight()
-  const app = createApp({ service: () => sandboxes, keyring, metrics, inFlight, log, now })
+  const service = () => sandboxes
+  const links = new SignedLinks(new Uint8Array(32), now)
+  const portAccess = new PortAccess({ service, keyring, store: new PortStore(database), links })
+  const app = createApp({ service, keyring, metrics, portAccess, inFlight, log, now })
+  // What the database knows of the fake sandboxes, all of which have this number.
+  const row = { id: 1, owner_id: 0, name: "fake", image_key: "none", created_at: frozenNow }
+  await database.insertInto("sandboxes").values(row).execute()
   const admin = await keyring.create({ name: "admin", role: "admin" })
   const user = await keyring.create({ name: "user", role: "user" })
   const other = await keyring.create({ name: "other", role: "user" })
@@ -43,6 +53,7 @@ export async function createTestServer(): Promise<TestServer> {
     keyring,
     metrics,
     inFlight,
+    portAccess,
     logged: () => lines.join(""),
     keys: { admin: admin.key, user: user.key, other: other.key },
     userId: user.id,

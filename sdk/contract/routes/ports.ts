@@ -1,0 +1,60 @@
+import type { Route } from "../route.js"
+import * as schemas from "../schemas/index.js"
+
+/** The operations on the ports of a sandbox. */
+export const portRoutes = {
+  listPorts: {
+    method: "GET",
+    path: "/vms/:name/ports",
+    auth: "key",
+    params: schemas.vmParams,
+    response: schemas.portList,
+    status: 200,
+    errors: ["invalid_request", "not_found"],
+    summary: "List the ports of a sandbox that are public",
+  },
+  setPort: {
+    method: "PUT",
+    path: "/vms/:name/ports/:port",
+    auth: "key",
+    params: schemas.portParams,
+    body: schemas.portRequest,
+    response: schemas.port,
+    status: 200,
+    errors: ["invalid_request", "not_found", "too_large", "disk_full"],
+    summary: "Open a port of a sandbox to everybody, or no longer",
+  },
+  createPortLink: {
+    method: "POST",
+    path: "/vms/:name/ports/:port/links",
+    auth: "key",
+    params: schemas.portParams,
+    body: schemas.linkRequest,
+    response: schemas.portLink,
+    status: 201,
+    errors: ["invalid_request", "not_found", "too_large"],
+    summary: "Make a link by which a port of a sandbox is reached without a key for a while",
+  },
+  waitForPort: {
+    method: "POST",
+    path: "/vms/:name/ports/:port/wait",
+    auth: "key",
+    params: schemas.portParams,
+    body: schemas.waitForPortRequest,
+    response: schemas.message,
+    status: 200,
+    errors: [
+      "invalid_request",
+      "not_found",
+      "busy",
+      "interrupted",
+      "too_large",
+      "limit_reached",
+      "damaged",
+      "disk_full",
+      "timeout",
+    ],
+    eventStream: true,
+    summary: "Wait until something in a sandbox listens on a port",
+  },
+} as const satisfies Record<string, Route>

@@ -1,0 +1,139 @@
+import { AgentError, DeadlineError, type Machine } from "@opensandbox/vm"
+import type { ConnectionHandler, GuestAddress, GuestListener, GuestSocket } from "@opensandbox/vm"
+import { Failure } from "../failure.js"
+
+/** Connections into one sandbox at one time; the agent has a bound of its own behind it, which commands share. */
+const maxConnections = 128
+
+/** How long the guest may take to make a connection or to begin to listen, in milliseconds. */
+const guestMilliseconds = 15_000
+
+/**
+ * The way to the servers in one sandbox, and from there to outside. It starts the machine when none runs, needs no
+ * snapshot, and a restore breaks what it opened.
+ */
+export class Reach {
+  readonly #name: string
+  readonly #enter: () => Promise<readonly [Machine, AbortSignal]>
+  #connections = 0
+
+  /** @param enter Gives a machine that is up, and what is aborted when it is no longer the sandbox's. */
+  constructor(name: string, enter: () => Promise<readonly [Machine, AbortSignal]>) {
+    this.#name = name
+    this.#enter = enter
+  }
+
+  /**
+   * Connects to an address as the guest sees it.
+   *
+   * @throws Failure: `limit_reached`; `unavailable` when nothing listens there or the machine cannot be had; `timeout`;
+   *   `interrupted`; what a start of the machine fails with.
+   */
+  async connect(address: GuestAddress): Promise<GuestSocket> {
+    this.#admit()
+    try {
+      const [machine, era] = await this.#enter()
+      const socket = await machine.agent.ports.connect(address, guestMilliseconds)
+      return this.#keep(socket, era)
+    } catch (error) {
+      this.#connections--
+      throw this.#failure(error, address.port)
+    }
+  }
+
+  /**
+   * Listens at an address inside the guest. A restore ends it.
+   *
+   * @throws Failure as `connect` does; `invalid_request` when the address cannot be listened on.
+   */
+  async listen(address: GuestAddress, onConnection: ConnectionHandler): Promise<GuestListener> {
+    try {
+      const [machine, era] = await this.#enter()
+      const take: ConnectionHandler = (socket, from) => {
+        if (this.#connections >= maxConnections) {
+          socket.destroy()
+          return
+        }
+        this.#connections++
+        onConnection(this.#keep(socket, era), from)
+      }
+      const listener = await machine.agent.ports.listen(address, take, guestMilliseconds)
+      const close = () => {
+        listener.close()
+      }
+      era.addEventListener("abort", close, { once: true })
+      void listener.ended.then(() => {
+        era.removeEventListener("abort", close)
+      })
+      if (era.aborted) close()
+      return listener
+    } catch (error) {
+      throw this.#failure(error, address.port)
+    }
+  }
+
+  /** Waits until something listens on a port. @throws Failure: `timeout`, and as `connect` does. */
+  async waitForPort(port: number, seconds: number): Promise<void> {
+    this.#admit()
+    try {
+      const [machine, era] = await this.#enter()
+      await machine.agent.ports.awaitPort(port, seconds * 1000, era)
+    } catch (error) {
+      if (error instanceof AgentError && error.code === "not_listening") {
+        throw new Failure("timeout", `Nothing listened on port ${port} within ${seconds} s.`)
+      }
+      throw this.#failure(error, port)
+    } finally {
+      this.#connections--
+    }
+  }
+
+  #admit(): void {
+    if (this.#connections >= maxConnections) {
+      throw new Failure(
+        "limit_reached",
+        `Sandbox "${this.#name}" has ${maxConnections} connections open already: wait for one to end.`,
+      )
+    }
+    this.#connections++
+  }
+
+  /** Ends a connection with the era, and counts it until it is over. */
+  #keep(socket: GuestSocket, era: AbortSignal): GuestSocket {
+    const end = () => {
+      socket.destroy(era.reason as Failure)
+    }
+    era.addEventListener("abort", end, { once: true })
+    socket.once("close", () => {
+      era.removeEventListener("abort", end)
+      this.#connections--
+    })
+    if (era.aborted) end()
+    return socket
+  }
+
+  #failure(error: unknown, port: number): Failure {
+    if (error instanceof Failure) return error
+    if (error instanceof DeadlineError) {
+      return new Failure("timeout", `The guest of sandbox "${this.#name}" did not answer in time.`)
+    }
+    if (!(error instanceof AgentError)) {
+      return new Failure("unavailable", `The machine of sandbox "${this.#name}" ended meanwhile; try again.`)
+    }
+    switch (error.code) {
+      case "refused":
+        return new Failure(
+          "unavailable",
+          `Nothing in sandbox "${this.#name}" takes connections to port ${port}: start a server there.`,
+        )
+      case "bad_request":
+        return new Failure("unavailable", "The sandbox's image is older than this server.")
+      case "cannot_listen":
+        return new Failure("invalid_request", `The guest cannot listen there: ${error.message}`)
+      case "too_many_streams":
+        return new Failure("limit_reached", `Sandbox "${this.#name}" does too much at a time; try again.`)
+      default:
+        return new Failure("unavailable", `The guest could not connect: ${error.message}`)
+    }
+  }
+}
