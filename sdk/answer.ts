@@ -61,7 +61,7 @@ async function readOutcome(
 }
 
 /** The failure that the server tells of, with a code that this version may not know taken for `internal`. */
-function told(body: unknown): Failure | undefined {
+export function told(body: unknown): Failure | undefined {
   if (!hasFields<Pick<ErrorBody, "error">>(body, { error: "string" })) return undefined
   const { code, field, stdout, stderr } = body as Partial<Record<keyof ErrorBody, unknown>>
   return {
@@ -93,7 +93,7 @@ function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(errorCodes, code)
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

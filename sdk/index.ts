@@ -1,6 +1,10 @@
 export { Client } from "./client.js"
 export type { ErrorCode } from "./contract/error-codes.js"
+export type { AttachOptions, Process, ProcessOptions } from "./process.js"
+export type { OutputPiece } from "./process-output.js"
+export type { StartOptions } from "./processes.js"
 export type {
+  AttachResult,
   CreateResult,
   DiffResult,
   ExportResult,
@@ -10,6 +14,7 @@ export type {
   ListResult,
   PortResult,
   PortsResult,
+  ProcessesResult,
   ReadAtResult,
   RestoreResult,
   RetentionResult,
@@ -20,6 +25,17 @@ export type {
   UndoResult,
   UnrecordedRunResult,
   UrlResult,
+  WaitResult,
+  WriteResult,
 } from "./results.js"
 export { Sandbox, type RunOptions } from "./sandbox.js"
-export type { Change, Diff, Port, Retention, RetentionStatus, Snapshot, VMInfo } from "./wire-types.js"
+export type {
+  Change,
+  Diff,
+  Port,
+  ProcessInfo,
+  Retention,
+  RetentionStatus,
+  Snapshot,
+  VMInfo,
+} from "./wire-types.js"

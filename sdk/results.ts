@@ -1,9 +1,12 @@
 import type { ErrorCode } from "./contract/error-codes.js"
+import type { Process } from "./process.js"
 import type { Sandbox } from "./sandbox.js"
 import type {
   Diff,
   ErrorBody,
   Port,
+  ProcessEnd,
+  ProcessInfo,
   RecordedRun,
   RestoreAnswer,
   RetentionStatus,
@@ -59,6 +62,18 @@ export type RetentionResult = { success: true; retention: RetentionStatus } | Fa
 
 /** What `Sandbox.export` answers. The stream fails when the archive breaks off: only one that ends is complete. */
 export type ExportResult = { success: true; archive: ReadableStream<Uint8Array> } | Failure
+
+/** What `Sandbox.start` and `Sandbox.attach` answer. */
+export type AttachResult<Data = string> = { success: true; process: Process<Data> } | Failure
+
+/** What `Sandbox.processes` answers. */
+export type ProcessesResult = { success: true; processes: ProcessInfo[] } | Failure
+
+/** What `Process.wait` answers. */
+export type WaitResult = ({ success: true } & ProcessEnd) | Failure
+
+/** What writing to a process answers. */
+export type WriteResult = { success: true } | Failure
 
 /** What `Sandbox.info` answers. */
 export type InfoResult = { success: true; vm: VMInfo } | Failure

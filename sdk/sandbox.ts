@@ -2,13 +2,17 @@ import type { Call, Caller } from "./call.js"
 import { defaultTimeoutSeconds, maxTimeoutSeconds } from "./contract/limits.js"
 import { forkDeadlineMs } from "./fork-deadline.js"
 import { Ports } from "./ports.js"
+import type { AttachOptions } from "./process.js"
+import { Processes, type StartOptions } from "./processes.js"
 import type {
+  AttachResult,
   CreateResult,
   DiffResult,
   ExportResult,
   InfoResult,
   PortResult,
   PortsResult,
+  ProcessesResult,
   ReadAtResult,
   RestoreResult,
   RetentionResult,
@@ -59,10 +63,12 @@ export class Sandbox {
   readonly name: string
   readonly #caller: Caller
   readonly #ports: Ports
+  readonly #processes: Processes
 
   constructor(caller: Caller, name: string) {
     this.#caller = caller
     this.#ports = new Ports(caller, name)
+    this.#processes = new Processes(caller, name)
     this.name = name
   }
 
@@ -92,6 +98,48 @@ export class Sandbox {
     }
     const answer = await this.#caller.call(call, isRunAnswer(snapshot))
     return answer.success ? { ...answer.body, success: true } : answer
+  }
+
+  /**
+   * Starts a shell command that goes on in the background, whoever listens, until it ends, is killed, or the sandbox goes
+   * back to a snapshot. No snapshot is taken when it ends. At most 64 run at the same time.
+   * @example
+   * const started = await sandbox.start("npm run dev", { env: { PORT: "3000" } })
+   * if (started.success) for await (const text of started.process.stdout) console.log(text)
+   */
+  start(
+    command: string,
+    options: StartOptions & { encoding: "buffer" },
+  ): Promise<AttachResult<Uint8Array<ArrayBuffer>>>
+  start(command: string, options?: StartOptions): Promise<AttachResult>
+  start(command: string, options: StartOptions = {}): Promise<AttachResult<never>> {
+    return this.#processes.start(command, options)
+  }
+
+  /**
+   * A handle of a process that was started earlier, here or elsewhere. Its output begins with the last 1 MiB of what it
+   * has printed.
+   * @example
+   * const attached = await sandbox.attach(pid)
+   * if (attached.success) console.log(await attached.process.wait())
+   */
+  attach(
+    pid: number,
+    options: AttachOptions & { encoding: "buffer" },
+  ): Promise<AttachResult<Uint8Array<ArrayBuffer>>>
+  attach(pid: number, options?: AttachOptions): Promise<AttachResult>
+  attach(pid: number, options: AttachOptions = {}): Promise<AttachResult<never>> {
+    return this.#processes.attach(pid, options)
+  }
+
+  /**
+   * The processes that were started with `start`: those that run and the 16 that ended last, in the order of their starts.
+   * @example
+   * const listed = await sandbox.processes()
+   * if (listed.success) for (const { pid, command, running } of listed.processes) console.log(pid, command, running)
+   */
+  processes(): Promise<ProcessesResult> {
+    return this.#processes.list()
   }
 
   /** The sandbox's snapshots, by creation time. */

@@ -3,6 +3,8 @@ import type {
   Diff,
   Port,
   PortLink,
+  ProcessEnd,
+  ProcessInfo,
   RecordedRun,
   RestoreAnswer,
   RetentionStatus,
@@ -95,6 +97,15 @@ const retentionStatus: Shape<RetentionStatus> = {
   snapshots: "number",
 }
 
+const processInfo: Shape<ProcessInfo> = {
+  pid: "number",
+  command: "string",
+  running: "boolean",
+  exitCode: "number?",
+  signal: "string?",
+  started_at: "string",
+}
+
 /** Checks what a run answers, with or without a snapshot. */
 export const isRunAnswer =
   (recorded: boolean) =>
@@ -126,6 +137,22 @@ export const isPortList = (value: unknown): value is { ports: Port[] } => isList
 
 export const isPortLink = (value: unknown): value is PortLink =>
   hasFields<PortLink>(value, { token: "string", expires_at: "string" })
+export const isProcessInfo = (value: unknown): value is ProcessInfo => hasFields(value, processInfo)
+
+export const isProcessList = (value: unknown): value is { processes: ProcessInfo[] } =>
+  isListOf(value, "processes", isProcessInfo)
+
+export const isProcessOutput = (value: unknown): value is { base64: string } =>
+  hasFields<{ base64: string }>(value, { base64: "string" })
+
+export const isSkipped = (value: unknown): value is { bytes: number } =>
+  hasFields<{ bytes: number }>(value, { bytes: "number" })
+
+export const isProcessEnd = (value: unknown): value is ProcessEnd =>
+  hasFields<ProcessEnd>(value, { exitCode: "number?", signal: "string?" })
+
+export const isInputAnswer = (value: unknown): value is { written: number } =>
+  hasFields<{ written: number }>(value, { written: "number" })
 
 export const isVMList = (value: unknown): value is { vms: VMInfo[] } => isListOf(value, "vms", isVMInfo)
 

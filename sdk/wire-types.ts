@@ -40,5 +40,11 @@ export type RecordedRun = RunAnswer & { snapshot: string }
 /** What a command printed after which no snapshot was taken. */
 export type UnrecordedRun = RunAnswer & { snapshot: null }
 
+/** A process that was started in the background. */
+export type ProcessInfo = Schemas["ProcessInfo"]
+
+/** How a process ended: by its exit code or by the signal that ended it; the other one is null. */
+export type ProcessEnd = Pick<ProcessInfo, "exitCode" | "signal">
+
 /** Why a request failed, as the server says it. */
 export type ErrorBody = Schemas["ErrorBody"]

@@ -23,6 +23,12 @@ export const sandboxHints: Hints = {
   internal: "The server's log says more.",
 }
 
+/** For what is about one process. */
+export const processHints: Hints = {
+  ...sandboxHints,
+  not_found: '"opensandbox ls" lists your sandboxes, "opensandbox ps NAME" the processes of one.',
+}
+
 /** For `snapshot`, where it is the label that may be taken. */
 export const labelHints: Hints = {
   ...sandboxHints,

@@ -8,8 +8,11 @@ import { addFork } from "./commands/fork.js"
 import { addImport } from "./commands/import.js"
 import { addInfo } from "./commands/info.js"
 import { addKeys } from "./commands/keys.js"
+import { addKill } from "./commands/kill.js"
+import { addLogs } from "./commands/logs.js"
 import { addLs } from "./commands/ls.js"
 import { addPort } from "./commands/port.js"
+import { addPs } from "./commands/ps.js"
 import { addRestore } from "./commands/restore.js"
 import { addRetention } from "./commands/retention.js"
 import { addRm } from "./commands/rm.js"
@@ -68,6 +71,9 @@ function buildProgram(context: Context): Command {
   addLs(program, context)
   addInfo(program, context)
   addRun(program, context)
+  addPs(program, context)
+  addLogs(program, context)
+  addKill(program, context)
   addSnapshots(program, context)
   addSnapshot(program, context)
   addRmSnapshot(program, context)

@@ -84,6 +84,11 @@ function notEmpty(text: string): string {
   return text
 }
 
+export function parsePid(text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("A process has a whole number.")
+  return Number(text)
+}
+
 export function parseKeyId(text: string): number {
   if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError("A key's id is a whole number.")
   return Number(text)

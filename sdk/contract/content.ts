@@ -23,3 +23,20 @@ export const metrics = {
   mediaType: "text/plain; version=0.0.4; charset=utf-8",
   description: "The server's metrics in the text format of Prometheus.",
 } as const satisfies Content
+
+/** What a process prints, and how it ends. */
+export const processEvents = {
+  mediaType: "text/event-stream",
+  description:
+    "Server-sent events, with comments as a heartbeat every 15 seconds. `stdout` and `stderr`: output, as " +
+    '`{"base64": "…"}`; `skipped`: `{"bytes": 5}`, so many bytes were overwritten before this client took them. Each has ' +
+    "an `id`, the offset at which to go on after it. The last event is `exit` with the `exitCode` and the `signal` of " +
+    "which one is null; `replayed`, where the output was not followed and the process still runs; or `error`, with an " +
+    "ErrorBody. A connection that ends without one of them broke off.",
+} as const satisfies Content
+
+/** What a process reads. */
+export const processInput = {
+  mediaType: "application/octet-stream",
+  description: "The bytes for the process's standard input.",
+} as const satisfies Content

@@ -2,6 +2,7 @@ import type { z } from "zod"
 import * as content from "./content.js"
 import type { Route } from "./route.js"
 import { portRoutes } from "./routes/ports.js"
+import { processRoutes } from "./routes/processes.js"
 import * as schemas from "./schemas/index.js"
 
 const forkErrors = [
@@ -287,6 +288,7 @@ export const routes = {
     summary: "Make a sandbox of an archive, which is verified first",
   },
   ...portRoutes,
+  ...processRoutes,
   createKey: {
     method: "POST",
     path: "/keys",

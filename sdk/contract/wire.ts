@@ -259,6 +259,103 @@ export interface components {
        */
       timeout?: number
     }
+    /** @description The process to start. */
+    StartRequest: {
+      /** @description The shell command, run by bash in /workspace. At most 256 KiB of UTF-8. */
+      command: string
+      /** @description The directory to start in; one that is not absolute is taken from /workspace. Default: /workspace. */
+      cwd?: string
+      /** @description Who runs it: a name or a number of the guest's /etc/passwd. Default: root. */
+      user?: string
+      /** @description Variables that are added to the environment. */
+      env?: {
+        [key: string]: string
+      }
+      /** @description A terminal of this size in the place of the pipes; all output is then standard output. */
+      pty?: {
+        /** @description Characters in a line. */
+        cols: number
+        /** @description Lines. */
+        rows: number
+      }
+    }
+    /** @description A process that was started in the background. */
+    ProcessInfo: {
+      /** @description Its number in the guest. */
+      pid: number
+      /** @description The shell command, of which at most 1024 bytes are shown. */
+      command: string
+      /** @description Whether it runs. */
+      running: boolean
+      /** @description Its exit code; null as long as it runs, or when a signal ended it. */
+      exitCode: number | null
+      /** @description The signal that ended it, as in `SIGKILL`; null as long as it runs, or when it exited. */
+      signal: string | null
+      /**
+       * Format: date-time
+       * @description When it was started, ISO 8601 in UTC, by the guest's clock.
+       */
+      started_at: string
+    }
+    /** @description Processes of a sandbox. */
+    ProcessList: {
+      /** @description Those that run and the 16 that ended last, in the order of their starts. */
+      processes: components["schemas"]["ProcessInfo"][]
+    }
+    /** @description What became of input. */
+    InputAnswer: {
+      /** @description How many bytes of the body the process took; fewer than were sent when it read none for seconds. */
+      written: number
+    }
+    /**
+     * @description The signal to send.
+     * @default {}
+     */
+    SignalRequest: {
+      /**
+       * @description The signal's name. `SIGKILL` ends everything that the process started, another goes to its process group. Default `SIGTERM`.
+       * @default SIGTERM
+       * @enum {string}
+       */
+      signal?:
+        | "SIGHUP"
+        | "SIGINT"
+        | "SIGQUIT"
+        | "SIGILL"
+        | "SIGTRAP"
+        | "SIGABRT"
+        | "SIGBUS"
+        | "SIGFPE"
+        | "SIGKILL"
+        | "SIGUSR1"
+        | "SIGSEGV"
+        | "SIGUSR2"
+        | "SIGPIPE"
+        | "SIGALRM"
+        | "SIGTERM"
+        | "SIGCHLD"
+        | "SIGCONT"
+        | "SIGSTOP"
+        | "SIGTSTP"
+        | "SIGTTIN"
+        | "SIGTTOU"
+        | "SIGURG"
+        | "SIGXCPU"
+        | "SIGXFSZ"
+        | "SIGVTALRM"
+        | "SIGPROF"
+        | "SIGWINCH"
+        | "SIGIO"
+        | "SIGPWR"
+        | "SIGSYS"
+    }
+    /** @description The new size of a terminal. */
+    ResizeRequest: {
+      /** @description Characters in a line. */
+      cols: number
+      /** @description Lines. */
+      rows: number
+    }
     /** @description Confirmation. */
     Message: {
       /** @description What was done, for people. */

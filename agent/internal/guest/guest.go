@@ -17,6 +17,7 @@ import (
 	"opensandbox/agent/internal/disk"
 	"opensandbox/agent/internal/identity"
 	"opensandbox/agent/internal/linux"
+	"opensandbox/agent/internal/processes"
 	"opensandbox/agent/internal/protocol"
 	"opensandbox/agent/internal/workspace"
 )
@@ -29,6 +30,8 @@ type Guest struct {
 	// Dirt knows when a sync has nothing to do. Without it each is done.
 	Dirt *dirt.Watch
 	Log  *log.Logger
+
+	processes processes.Table
 
 	mu   sync.Mutex
 	disk *disk.Disk

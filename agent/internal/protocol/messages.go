@@ -204,6 +204,10 @@ const (
 	CodeTooLarge       Code = "too_large"
 	CodeIO             Code = "io"
 	CodeInternal       Code = "internal"
+
+	CodeNoProcess        Code = "no_process"
+	CodeTooManyProcesses Code = "too_many_processes"
+	CodeInputClosed      Code = "input_closed"
 )
 
 // Error is the answer to a request that failed.
@@ -243,8 +247,7 @@ func ParseHello(payload []byte) (Hello, error) {
 	return hello, nil
 }
 
-// ParseRequest reads and checks a request: a Ping, Setup, Exec, SignalExec, Sync, Wipe, Changes, Read, Digest, or one
-// about ports: Connect, Listen, Accept or AwaitPort.
+// ParseRequest reads and checks a request, and answers one of the messages that have an op.
 func ParseRequest(payload []byte) (any, error) {
 	var head struct {
 		Op string `json:"op"`
@@ -279,6 +282,18 @@ func ParseRequest(payload []byte) (any, error) {
 		return parse(payload, checkAccept)
 	case "awaitPort":
 		return parse(payload, checkAwaitPort)
+	case "start":
+		return parse(payload, checkStart)
+	case "processes":
+		return parse(payload, func(Processes) error { return nil })
+	case "output":
+		return parse(payload, checkOutput)
+	case "input":
+		return parse(payload, checkInput)
+	case "signal":
+		return parse(payload, checkSignal)
+	case "resize":
+		return parse(payload, func(Resize) error { return nil })
 	}
 	return nil, fmt.Errorf("unknown op %.40q", head.Op)
 }

@@ -65,6 +65,7 @@ func TestCodesAreThoseOfTheSchema(t *testing.T) {
 		CodeBadRequest, CodeTooManyStreams, CodeNotSetUp, CodeAlreadySetUp, CodeSetupFailed, CodeSpawnFailed, CodeBadCwd,
 		CodeBadUser, CodeSyncFailed, CodeWipeIncomplete, CodeNotFound, CodeNotAFile, CodeTooLarge, CodeIO, CodeInternal,
 		CodeRefused, CodeUnreachable, CodeReset, CodeCannotListen, CodeNoConnection, CodeNotListening,
+		CodeNoProcess, CodeTooManyProcesses, CodeInputClosed,
 	}
 	codes := readSchema(t).Codes
 	if len(codes) != len(ours) {
@@ -87,6 +88,10 @@ func TestMessagesHaveTheFieldsOfTheSchema(t *testing.T) {
 		"connect": Connect{}, "listen": Listen{}, "accept": Accept{}, "awaitPort": AwaitPort{}, "connected": Connected{},
 		"outputEnded": OutputEnded{}, "listening": Listening{}, "incoming": Incoming{},
 		"connectionDone": ConnectionDone{}, "listenDone": ListenDone{}, "awaitPortDone": AwaitPortDone{},
+		"start": Start{}, "started": Started{}, "processes": Processes{}, "processesDone": ProcessesDone{},
+		"processState": ProcessState{}, "output": Output{}, "outputBegun": OutputBegun{}, "outputDone": OutputDone{},
+		"input": Input{}, "inputDone": InputDone{}, "signal": Signal{}, "signalDone": SignalDone{},
+		"resize": Resize{}, "resizeDone": ResizeDone{},
 	}
 	messages := readSchema(t).Messages
 	if len(messages) != len(ours) {

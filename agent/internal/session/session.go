@@ -29,6 +29,7 @@ type Guest interface {
 	Read(path string, limit int64, to io.Writer) (size int64, err error)
 	Digest(paths []string) ([]*string, error)
 	Ports
+	Processes
 }
 
 type session struct {
@@ -181,6 +182,8 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 		return s.accept(st, request)
 	case protocol.AwaitPort:
 		return s.awaitPort(st, request)
+	case protocol.Start, protocol.Processes, protocol.Output, protocol.Input, protocol.Signal, protocol.Resize:
+		return s.process(st, request)
 	default:
 		return protocol.Pong{OK: true, UptimeMs: s.guest.Uptime().Milliseconds()}, nil
 	}

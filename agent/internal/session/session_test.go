@@ -14,6 +14,7 @@ import (
 
 	"opensandbox/agent/internal/command"
 	"opensandbox/agent/internal/disk"
+	"opensandbox/agent/internal/processes"
 	"opensandbox/agent/internal/protocol"
 	"opensandbox/agent/internal/reaper"
 )
@@ -26,6 +27,7 @@ var children = reaper.New()
 type hostGuest struct {
 	hostPorts
 	directory string
+	processes *processes.Table
 }
 
 func (g hostGuest) Uptime() time.Duration { return time.Second }
@@ -77,7 +79,7 @@ func connect(t *testing.T) *host {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	server := &Server{
-		Guest:   hostGuest{directory: t.TempDir()},
+		Guest:   hostGuest{directory: t.TempDir(), processes: &processes.Table{}},
 		Welcome: func(hello protocol.Hello) protocol.Welcome { return protocol.Welcome{Nonce: hello.Nonce, Protocol: 1} },
 		Log:     log.New(io.Discard, "", 0),
 	}

@@ -3,9 +3,11 @@ import { jsonFlag, reportFailure, type JsonOption } from "../conclude.js"
 import type { Context } from "../context.js"
 import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
+import { runDetached } from "./run-detached.js"
 
 interface RunOptions extends JsonOption {
   timeout?: number
+  detach?: true
 }
 
 export function addRun(program: Command, context: Context): void {
@@ -24,6 +26,7 @@ export function addRun(program: Command, context: Context): void {
         examples(
           "opensandbox run my-box 'echo hi > file && cat file'",
           "opensandbox run my-box --timeout 600 make -j2",
+          "opensandbox run my-box -d 'npm run dev'",
         ),
     )
     .action(async (name: string, words: string[], before: RunOptions) => {
@@ -33,7 +36,10 @@ export function addRun(program: Command, context: Context): void {
       const { operands, unknown } = after.parseOptions(words)
       const command = [...operands, ...unknown].join(" ")
       if (command === "") run.error("error: missing required argument 'command'")
-      await runCommand(context, name, command, { ...before, ...after.opts<RunOptions>() })
+      const options = { ...before, ...after.opts<RunOptions>() }
+      if (options.detach !== true) await runCommand(context, name, command, options)
+      else if (options.timeout === undefined) await runDetached(context, name, command, options)
+      else run.error("error: a command in the background has no --timeout; end it with opensandbox kill")
     })
 }
 
@@ -41,6 +47,7 @@ export function addRun(program: Command, context: Context): void {
 const addOptions = (command: Command) =>
   command
     .option("--timeout <seconds>", "kill the command after so long (default: 30)", parseSeconds)
+    .option("-d, --detach", "start it in the background and print its number; no snapshot is taken")
     .option(...jsonFlag)
 
 function parseSeconds(text: string): number {

@@ -2,6 +2,17 @@ export { exportQuery } from "./archive.js"
 export { change, diff, diffQuery, fileQuery } from "./diff.js"
 export { createKeyRequest, keyInfo, keyList, keyParams, newKey } from "./key.js"
 export { linkRequest, port, portLink, portList, portParams, portRequest, waitForPortRequest } from "./port.js"
+export {
+  inputAnswer,
+  inputQuery,
+  outputQuery,
+  processInfo,
+  processList,
+  processParams,
+  resizeRequest,
+  signalRequest,
+  startRequest,
+} from "./process.js"
 export { retentionRequest, retentionStatus } from "./retention.js"
 export { runAnswer, runRequest } from "./run.js"
 export { createRequest, forkRequest, forksRequest, vmInfo, vmList, vmParams } from "./sandbox.js"

@@ -2,7 +2,7 @@
 const heartbeatMs = 15_000
 
 /** One server-sent event. */
-interface ServerEvent {
+export interface ServerEvent {
   name: string
   /** Sent as JSON. */
   data: unknown

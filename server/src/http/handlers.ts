@@ -4,6 +4,7 @@ import type { Keyring } from "../keys/keyring.js"
 import type { Metrics } from "../metrics.js"
 import type { PortAccess } from "../proxy/port-access.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
+import { processHandlers } from "../processes/process-handlers.js"
 import type { Handlers } from "./call.js"
 
 /** What the routes work with. */
@@ -89,6 +90,7 @@ export function createHandlers({ service, keyring, metrics, portAccess, now }: H
       await service().waitForPort(principal.ownerId, params.name, params.port, body.timeout)
       return { message: `Something in sandbox "${params.name}" listens on port ${params.port}` }
     },
+    ...processHandlers(service),
 
     createKey: ({ body }) => keyring.create({ name: body.name, role: "user" }),
     listKeys: async () => ({ keys: await keyring.list() }),

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener } from "@opensandbox/vm"
 import type { RouteAnswer, RouteBody } from "opensandbox/contract"
+import type { Processes } from "../processes/processes.js"
 
 export type VMInfo = RouteAnswer<"getVm">
 export type Snapshot = RouteAnswer<"listSnapshots">["snapshots"][number]
@@ -55,6 +56,8 @@ export interface SandboxService {
   export(owner: number, name: string, request: ExportRequest): Promise<ReadableStream<Uint8Array>>
   /** Makes a sandbox of an archive, after all of it was verified. Fails with what the stream fails with. */
   import(owner: number, name: string, archive: ReadableStream<Uint8Array>): Promise<VMInfo>
+  /** The processes of a sandbox that go on in the background. Throws `not_found` when there is no such sandbox. */
+  processes(owner: number, name: string): Processes
   /** Starts a streaming command or an interactive shell. Takes a snapshot when it ended by itself. */
   openSession(
     owner: number,

@@ -6,6 +6,7 @@ import { commandEnd, exitCodeOf, killCommand } from "./command.js"
 import { History } from "./history.js"
 import { MachineKeeper } from "./machine-keeper.js"
 import type { SandboxMeans } from "./means.js"
+import { SandboxProcesses } from "../processes/sandbox-processes.js"
 import { requireSpace } from "../storage/space.js"
 import { Output } from "./output.js"
 import { Reach } from "./reach.js"
@@ -37,6 +38,8 @@ export class Sandbox {
   readonly history: History
   /** The way to the servers in it. */
   readonly reach: Reach
+  /** What goes on in the background. */
+  readonly processes: SandboxProcesses
   readonly #means: SandboxMeans
   readonly #keeper: MachineKeeper
   readonly #turns = new Turns()
@@ -64,6 +67,10 @@ export class Sandbox {
       this.#era = new AbortController()
     })
     this.reach = new Reach(row.name, () => this.#enter())
+    this.processes = new SandboxProcesses({
+      beside: (activity) => this.#beside(activity),
+      present: () => this.#present(),
+    })
     if (machine !== undefined) this.#keeper.take(machine, rest)
   }
 
@@ -200,6 +207,12 @@ export class Sandbox {
     this.#turns.end(reason)
     this.#era.abort(reason)
     await this.#turns.last(() => this.#keeper.stop())
+  }
+
+  /** The machine that runs now, if one does. */
+  #present(): { machine: Machine; era: AbortSignal } | undefined {
+    const { machine } = this.#keeper
+    return machine === undefined || machine.ending ? undefined : { machine, era: this.#era.signal }
   }
 
   /** Runs beside others of its kind, on a machine that is up. */

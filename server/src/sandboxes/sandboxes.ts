@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener, Image } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
+import type { Processes } from "../processes/processes.js"
 import { Looking } from "../looking/looking.js"
 import { openViewer } from "../looking/open-viewer.js"
 import { Viewers } from "../looking/viewers.js"
@@ -128,6 +129,10 @@ export class Sandboxes implements SandboxService {
     const sandbox = this.#registry.find(owner, name)
     await this.#means.reserve.take()
     return this.#counted(sandbox.run(request))
+  }
+
+  processes(owner: number, name: string): Processes {
+    return this.#registry.find(owner, name).processes
   }
 
   async wipe(owner: number, name: string): Promise<void> {

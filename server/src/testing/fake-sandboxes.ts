@@ -18,6 +18,7 @@ import type {
   Snapshot,
   VMInfo,
 } from "../sandboxes/sandbox-service.js"
+import { FakeProcesses } from "./fake-processes.js"
 import { FakeSession } from "./fake-session.js"
 
 const createdAt = "2030-01-01T00:00:00.000Z"
@@ -28,6 +29,8 @@ const createdAt = "2030-01-01T00:00:00.000Z"
  */
 export class FakeSandboxes implements SandboxService {
   readonly sessions: FakeSession[] = []
+  /** The processes of every sandbox. */
+  readonly background = new FakeProcesses()
   onRun: (request: RunRequest) => Promise<RunOutcome> = (request) => Promise.resolve(echoOf(request))
   onExport: (request: ExportRequest) => Promise<ReadableStream<Uint8Array>> = (request) =>
     Promise.resolve(new Blob([JSON.stringify(request)]).stream())
@@ -72,6 +75,11 @@ export class FakeSandboxes implements SandboxService {
       this.#find(owner, name)
       return this.onRun(request)
     })
+  }
+
+  processes(owner: number, name: string): FakeProcesses {
+    this.#find(owner, name)
+    return this.background
   }
 
   wipe(owner: number, name: string): Promise<void> {

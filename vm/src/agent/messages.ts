@@ -1,13 +1,14 @@
 import { z } from "zod"
+import { commandEnd, commandFields, signalName } from "./command-fields.js"
 import { limits } from "./frame.js"
 import type { accept, awaitPort, connect, listen } from "./port-messages.js"
+import type { input, output, processes, resize, signal, start } from "./process-messages.js"
 
 export * from "./port-messages.js"
+export * from "./process-messages.js"
 
 const count = z.int().min(0)
 const hex32 = z.string().regex(/^[0-9a-f]{32}$/)
-const signalName = z.string().regex(/^SIG[A-Z0-9]{1,8}$/)
-const terminalSide = z.int().min(0).max(65535)
 
 export const hello = z.strictObject({ nonce: hex32, protocol: z.int() })
 
@@ -36,19 +37,7 @@ export const setup = z.strictObject({
 export const exec = z.strictObject({
   op: z.literal("exec"),
   command: z.string().min(1).optional(),
-  cwd: z.string().min(1).optional(),
-  user: z
-    .string()
-    .regex(/^[^\0\n:]{1,256}$/)
-    .optional(),
-  env: z.record(z.string(), z.string()).optional(),
-  pty: z
-    .strictObject({
-      cols: terminalSide,
-      rows: terminalSide,
-      term: z.string().regex(/^[A-Za-z0-9+._-]{1,64}$/),
-    })
-    .optional(),
+  ...commandFields,
   stdin: z.boolean(),
   sync: z.boolean(),
 })
@@ -80,8 +69,7 @@ export const setupDone = z.strictObject({ ok: z.literal(true), mountUs: count })
 
 export const execDone = z.strictObject({
   ok: z.literal(true),
-  exitCode: z.int().min(0).max(255).nullable(),
-  signal: signalName.nullable(),
+  ...commandEnd,
   guestUs: count,
   syncUs: count,
   wrote: z.boolean().optional(),
@@ -154,6 +142,12 @@ export type Request = z.infer<
   | typeof listen
   | typeof accept
   | typeof awaitPort
+  | typeof start
+  | typeof processes
+  | typeof output
+  | typeof input
+  | typeof signal
+  | typeof resize
 >
 
 /** What makes a clone a machine of its own, and where its disk is. */

@@ -1,5 +1,6 @@
 import { z } from "zod"
 import type { AgentConnection, ExecRequest, Execution, OutputHandler } from "../agent/connection.js"
+import { GuestProcesses } from "../agent/guest-processes.js"
 import type { LayerId } from "../disk/layer.js"
 import type { QmpClient } from "../qmp/client.js"
 import { consoleBytes, consoleDevice, sandboxDisk } from "./command-line.js"
@@ -39,6 +40,8 @@ interface DiskActivity {
 export class Machine {
   readonly id: MachineId
   readonly agent: AgentConnection
+  /** The guest's processes that outlive connections to it. */
+  readonly processes: GuestProcesses
   /** Settles when the process is gone and its directory is removed; rejects when the kernel does not let go of it. */
   readonly ended: Promise<void>
   readonly #process: MachineProcess
@@ -56,6 +59,7 @@ export class Machine {
   ) {
     this.id = id
     this.agent = agent
+    this.processes = new GuestProcesses(agent)
     this.#process = process
     this.#qmp = qmp
     this.#disk = disk

@@ -1,0 +1,152 @@
+import { z } from "zod"
+import { createdAt, guestPath, number, queryParameters, requestBody, sandboxName } from "./rules.js"
+import { runRequest } from "./run.js"
+
+const envRule = '"env" must be an object of strings without NUL, whose names are not empty and hold no "="'
+const userRule = '"user" must be the name or the number of a user of the guest'
+const sideRule = (field: string) => `"${field}" must be a whole number from 1 to 65535`
+const pidRule = '"pid" must be the number of a process'
+const offsetRule = '"offset" must be a whole number of bytes'
+const streamsRule = '"streams" must be "both", "stdout", "stderr" or "none"'
+const flagRule = (field: string) => `"${field}" must be true or false`
+const signalRule = '"signal" must be the name of a signal, as in "SIGTERM"'
+
+const signals = [
+  ...[
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+  ],
+  ...["SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP"],
+  ...["SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO"],
+  ...["SIGPWR", "SIGSYS"],
+] as const
+
+const side = (field: string, what: string) =>
+  z
+    .int({ error: sideRule(field) })
+    .min(1, { error: sideRule(field) })
+    .max(65_535, { error: sideRule(field) })
+    .describe(what)
+
+const size = { cols: side("cols", "Characters in a line."), rows: side("rows", "Lines.") }
+
+const flag = (field: string, byDefault: "true" | "false") =>
+  z
+    .enum(["true", "false"], { error: flagRule(field) })
+    .default(byDefault)
+    .transform((text) => text === "true")
+
+const text = z.string({ error: envRule }).regex(/^[^\0]*$/, { error: envRule })
+
+export const processParams = z.object({
+  name: sandboxName,
+  pid: z
+    .string({ error: pidRule })
+    .regex(/^[1-9][0-9]{0,9}$/, { error: pidRule })
+    .transform(Number)
+    .describe("The process's number in the guest."),
+})
+
+export const startRequest = requestBody({
+  command: runRequest.shape.command,
+  cwd: guestPath("cwd")
+    .optional()
+    .describe(
+      "The directory to start in; one that is not absolute is taken from /workspace. Default: /workspace.",
+    ),
+  user: z
+    .string({ error: userRule })
+    .regex(/^[^\0\n:]{1,256}$/, { error: userRule })
+    .optional()
+    .describe("Who runs it: a name or a number of the guest's /etc/passwd. Default: root."),
+  env: z
+    .record(text.regex(/^[^=]+$/, { error: envRule }), text, { error: envRule })
+    .optional()
+    .describe("Variables that are added to the environment."),
+  pty: requestBody(size, '"pty"')
+    .optional()
+    .describe("A terminal of this size in the place of the pipes; all output is then standard output."),
+}).describe("The process to start.")
+
+export const processInfo = z
+  .object({
+    pid: number.describe("Its number in the guest."),
+    command: z.string().describe("The shell command, of which at most 1024 bytes are shown."),
+    running: z.boolean().describe("Whether it runs."),
+    exitCode: z
+      .int()
+      .nullable()
+      .describe("Its exit code; null as long as it runs, or when a signal ended it."),
+    signal: z
+      .string()
+      .nullable()
+      .describe("The signal that ended it, as in `SIGKILL`; null as long as it runs, or when it exited."),
+    started_at: createdAt.describe("When it was started, ISO 8601 in UTC, by the guest's clock."),
+  })
+  .describe("A process that was started in the background.")
+
+export const processList = z
+  .object({
+    processes: z
+      .array(processInfo)
+      .describe("Those that run and the 16 that ended last, in the order of their starts."),
+  })
+  .describe("Processes of a sandbox.")
+
+export const outputQuery = queryParameters({
+  offset: z
+    .string({ error: offsetRule })
+    .regex(/^[0-9]{1,15}$/, { error: offsetRule })
+    .transform(Number)
+    .optional()
+    .describe(
+      "Where to begin, in bytes of all that the process ever printed: the `id` of the last event that was received, to go " +
+        "on after it. Left out: with the oldest output that is kept, of which there is up to 1 MiB.",
+    ),
+  streams: z
+    .enum(["both", "stdout", "stderr", "none"], { error: streamsRule })
+    .default("both")
+    .describe("Which output is wanted; `none`: only the process's end. Default `both`."),
+  follow: flag("follow", "true").describe(
+    "Whether what is not printed yet is waited for, until the process ends. Default true.",
+  ),
+})
+
+export const inputQuery = queryParameters({
+  end: flag("end", "false").describe(
+    "Whether the process's input is closed once it took all of the body. Default false.",
+  ),
+})
+
+export const inputAnswer = z
+  .object({
+    written: z
+      .int()
+      .nonnegative()
+      .describe(
+        "How many bytes of the body the process took; fewer than were sent when it read none for seconds.",
+      ),
+  })
+  .describe("What became of input.")
+
+export const signalRequest = requestBody({
+  signal: z
+    .enum(signals, { error: signalRule })
+    .default("SIGTERM")
+    .describe(
+      "The signal's name. `SIGKILL` ends everything that the process started, another goes to its process group. Default " +
+        "`SIGTERM`.",
+    ),
+})
+  .prefault({})
+  .describe("The signal to send.")
+
+export const resizeRequest = requestBody(size).describe("The new size of a terminal.")

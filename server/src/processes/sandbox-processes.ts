@@ -1,0 +1,154 @@
+import { mostInput, type Machine } from "@opensandbox/vm"
+import { Failure } from "../failure.js"
+import { diskFull } from "../storage/storage-failure.js"
+import { processFailure } from "./process-failure.js"
+import type {
+  OutputListener,
+  OutputReading,
+  OutputRequest,
+  Processes,
+  ProcessInfo,
+  ProcessRequest,
+  TerminalSize,
+} from "./processes.js"
+
+/** What terminals call themselves. */
+const terminalName = "xterm-256color"
+
+/** A machine; `era` aborts, with a `Failure` as its reason, when it is no longer the sandbox's. */
+interface Present {
+  machine: Machine
+  era: AbortSignal
+}
+
+type Activity<T> = (machine: Machine, era: AbortSignal) => Promise<T>
+
+/** What processes need of their sandbox. */
+interface ProcessMeans {
+  /** Runs an activity as a command is run, on a machine that is up. */
+  beside<T>(activity: Activity<T>): Promise<T>
+  /** The machine that runs now, if one does. */
+  present(): Present | undefined
+}
+
+/** The processes that the agent keeps in the sandbox's machine. */
+export class SandboxProcesses implements Processes {
+  readonly #means: ProcessMeans
+
+  constructor(means: ProcessMeans) {
+    this.#means = means
+  }
+
+  start({ command, cwd, user, env, pty }: ProcessRequest): Promise<ProcessInfo> {
+    const request = {
+      command,
+      ...(cwd !== undefined && { cwd }),
+      ...(user !== undefined && { user }),
+      ...(env !== undefined && { env }),
+      ...(pty !== undefined && { pty: { ...pty, term: terminalName } }),
+    }
+    return this.#means.beside((machine, era) =>
+      ask({ machine, era }, async ({ processes }) => {
+        const started = await processes.start(request)
+        return infoOf({ ...started, command, running: true, exitCode: null, signal: null })
+      }),
+    )
+  }
+
+  async list(): Promise<ProcessInfo[]> {
+    const present = this.#means.present()
+    // A sandbox whose machine does not run has none, and needs none for that answer.
+    return present === undefined
+      ? []
+      : ask(present, async ({ processes }) => (await processes.list()).map(infoOf))
+  }
+
+  async get(pid: number): Promise<ProcessInfo> {
+    const found = (await this.list()).find((info) => info.pid === pid)
+    if (found === undefined) throw noProcess(pid)
+    return found
+  }
+
+  read(pid: number, request: OutputRequest, listener: OutputListener): Promise<OutputReading> {
+    const { offset, streams, follow } = request
+    const wanted = {
+      ...(offset !== undefined && { offset }),
+      stdout: streams === "both" || streams === "stdout",
+      stderr: streams === "both" || streams === "stderr",
+      follow,
+    }
+    return this.#now(pid, async ({ processes }, era) => {
+      const output = processes.output(pid, wanted, listener)
+      await output.begun
+      const ended = output.ended.catch((error: unknown) => {
+        throw processFailure(error, era)
+      })
+      // Whoever cancels may not wait for the end.
+      ended.catch(() => undefined)
+      return {
+        ended,
+        cancel: () => {
+          output.cancel()
+        },
+      }
+    })
+  }
+
+  write(pid: number, input: ReadableStream<Uint8Array>, end: boolean): Promise<number> {
+    return this.#now(pid, async ({ processes }) => {
+      let written = 0
+      for await (const chunk of input) {
+        for (let at = 0; at < chunk.length; at += mostInput) {
+          const piece = chunk.subarray(at, at + mostInput)
+          const taken = await processes.write(pid, piece, false)
+          written += taken
+          if (taken < piece.length) return written
+        }
+      }
+      if (end || written === 0) await processes.write(pid, new Uint8Array(), end)
+      return written
+    })
+  }
+
+  signal(pid: number, signal: string): Promise<void> {
+    return this.#now(pid, ({ processes }) => processes.signal(pid, signal))
+  }
+
+  resize(pid: number, { cols, rows }: TerminalSize): Promise<void> {
+    return this.#now(pid, ({ processes }) => processes.resize(pid, cols, rows))
+  }
+
+  /** Asks the machine that runs now: where none does, there are no processes. */
+  async #now<T>(pid: number, activity: Activity<T>): Promise<T> {
+    const present = this.#means.present()
+    if (present === undefined) throw noProcess(pid)
+    return ask(present, activity)
+  }
+}
+
+/** Does something with a machine. What goes wrong is told as a failure that the caller may see. */
+async function ask<T>({ machine, era }: Present, activity: Activity<T>): Promise<T> {
+  if (machine.stalled) throw diskFull()
+  try {
+    return await activity(machine, era)
+  } catch (error) {
+    throw processFailure(error, era)
+  }
+}
+
+function noProcess(pid: number): Failure {
+  return new Failure("not_found", `There is no process ${pid}, or none any more.`)
+}
+
+/** A process as the guest tells of it. */
+type GuestProcess = Awaited<ReturnType<Machine["processes"]["list"]>>[number]
+
+function infoOf({ startedMs, command, ...state }: GuestProcess): ProcessInfo {
+  return { ...state, command: shortened(command), started_at: new Date(startedMs).toISOString() }
+}
+
+/** As much of a command as the guest remembers of it. */
+function shortened(command: string): string {
+  const { written } = new TextEncoder().encodeInto(command, new Uint8Array(1024))
+  return written < 1024 ? command : Buffer.from(command).subarray(0, written).toString()
+}
