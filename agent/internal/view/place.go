@@ -4,6 +4,7 @@ import (
 	"os"
 	"syscall"
 
+	"opensandbox/agent/internal/entry"
 	"opensandbox/agent/internal/linux"
 	"opensandbox/agent/internal/protocol"
 )
@@ -85,14 +86,14 @@ func (p *place) list(most int) (err error) {
 	if !p.merged {
 		directories = append(directories, p.was)
 	}
-	p.names, p.cut, err = names(most, directories...)
+	p.names, p.cut, err = entry.Names(most, directories...)
 	return err
 }
 
 // keep drops all names but the first so many.
 func (p *place) keep(most int) {
 	if len(p.names) > most {
-		forget(p.names[most:])
+		entry.Forget(p.names[most:])
 		p.names, p.cut = p.names[:most], true
 	}
 }

@@ -1,4 +1,5 @@
-package view
+// Package entry tells what directories hold.
+package entry
 
 import (
 	"io"
@@ -10,10 +11,10 @@ import (
 // So many names are read from a directory at one time.
 const batch = 1024
 
-// names lists the directories together: the first of all names in the order of their bytes, at most so many, each
+// Names lists the directories together: the first of all names in the order of their bytes, at most so many, each
 // once, and whether there are others. The directory -1 has none. However much there is, no more than twice as many and
 // a batch are in memory.
-func names(most int, directories ...int) (first []string, cut bool, err error) {
+func Names(most int, directories ...int) (first []string, cut bool, err error) {
 	for _, directory := range directories {
 		if directory < 0 {
 			continue
@@ -61,12 +62,12 @@ func firstOf(all []string, most int, cut *bool) []string {
 		}
 		kept = append(kept, name)
 	}
-	forget(all[len(kept):])
+	Forget(all[len(kept):])
 	return kept
 }
 
-// forget lets go of the text of names that are not needed.
-func forget(names []string) {
+// Forget lets go of the text of names that are not needed.
+func Forget(names []string) {
 	for i := range names {
 		names[i] = ""
 	}
