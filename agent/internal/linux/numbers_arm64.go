@@ -5,6 +5,7 @@ const (
 	sysPerfEventOpen = 241
 	sysSyncfs        = 267
 	sysFinitModule   = 273
+	sysRenameat2     = 276
 	sysMemfdCreate   = 279
 	sysOpenTree      = 428
 	sysOpenat2       = 437

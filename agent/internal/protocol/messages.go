@@ -295,6 +295,9 @@ func ParseRequest(payload []byte) (any, error) {
 	case "resize":
 		return parse(payload, func(Resize) error { return nil })
 	}
+	if request, err := parseFiles(head.Op, payload); request != nil || err != nil {
+		return request, err
+	}
 	return nil, fmt.Errorf("unknown op %.40q", head.Op)
 }
 

@@ -66,6 +66,8 @@ func TestCodesAreThoseOfTheSchema(t *testing.T) {
 		CodeBadUser, CodeSyncFailed, CodeWipeIncomplete, CodeNotFound, CodeNotAFile, CodeTooLarge, CodeIO, CodeInternal,
 		CodeRefused, CodeUnreachable, CodeReset, CodeCannotListen, CodeNoConnection, CodeNotListening,
 		CodeNoProcess, CodeTooManyProcesses, CodeInputClosed,
+		CodeNotADirectory, CodeNotEmpty, CodeAlreadyExists, CodeNoSpace, CodeNotPermitted, CodeBadPath, CodeUnknownOwner,
+		CodeCancelled,
 	}
 	codes := readSchema(t).Codes
 	if len(codes) != len(ours) {
@@ -92,6 +94,9 @@ func TestMessagesHaveTheFieldsOfTheSchema(t *testing.T) {
 		"processState": ProcessState{}, "output": Output{}, "outputBegun": OutputBegun{}, "outputDone": OutputDone{},
 		"input": Input{}, "inputDone": InputDone{}, "signal": Signal{}, "signalDone": SignalDone{},
 		"resize": Resize{}, "resizeDone": ResizeDone{},
+		"stat": Stat{}, "statDone": StatDone{}, "list": List{}, "listEntry": ListEntry{}, "listDone": ListDone{},
+		"readFile": ReadFile{}, "fileOpened": FileOpened{}, "writeFile": WriteFile{}, "mkdir": Mkdir{}, "remove": Remove{},
+		"rename": Rename{}, "copy": Copy{}, "setAttributes": SetAttributes{}, "filesChanged": FilesChanged{},
 	}
 	messages := readSchema(t).Messages
 	if len(messages) != len(ours) {

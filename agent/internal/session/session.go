@@ -14,6 +14,7 @@ import (
 
 	"opensandbox/agent/internal/command"
 	"opensandbox/agent/internal/disk"
+	"opensandbox/agent/internal/files"
 	"opensandbox/agent/internal/ports"
 	"opensandbox/agent/internal/protocol"
 )
@@ -30,6 +31,7 @@ type Guest interface {
 	Digest(paths []string) ([]*string, error)
 	Ports
 	Processes
+	Files() (files.Files, error)
 }
 
 type session struct {
@@ -184,6 +186,10 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 		return s.awaitPort(st, request)
 	case protocol.Start, protocol.Processes, protocol.Output, protocol.Input, protocol.Signal, protocol.Resize:
 		return s.process(st, request)
+	case protocol.Stat, protocol.List, protocol.ReadFile:
+		return s.lookAtFiles(st, request)
+	case protocol.WriteFile, protocol.Mkdir, protocol.Remove, protocol.Rename, protocol.Copy, protocol.SetAttributes:
+		return s.changeFiles(st, request)
 	default:
 		return protocol.Pong{OK: true, UptimeMs: s.guest.Uptime().Milliseconds()}, nil
 	}

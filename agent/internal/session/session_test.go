@@ -14,6 +14,7 @@ import (
 
 	"opensandbox/agent/internal/command"
 	"opensandbox/agent/internal/disk"
+	"opensandbox/agent/internal/files"
 	"opensandbox/agent/internal/processes"
 	"opensandbox/agent/internal/protocol"
 	"opensandbox/agent/internal/reaper"
@@ -67,6 +68,8 @@ func (g hostGuest) Digest(paths []string) ([]*string, error) {
 	digests[0] = &paths[0]
 	return digests, nil
 }
+
+func (g hostGuest) Files() (files.Files, error) { return files.Files{Workspace: g.directory}, nil }
 
 // host is the other end of a session.
 type host struct {

@@ -2,15 +2,16 @@ import type { Socket } from "node:net"
 import type { z } from "zod"
 import { DeadlineError, within } from "../deadline.js"
 import { connectWhenReady } from "../unix-socket.js"
-import { ChangeList } from "./change-list.js"
 import type { ChangedPath } from "./changed-path.js"
 import { AgentError, AgentGoneError, ProtocolError } from "./errors.js"
 import { CommandStream, type ExecRequest, type Execution, type OutputHandlers } from "./execution.js"
 import { encodeFrame, FrameDecoder, limits, type Frame, type FrameType } from "./frame.js"
 import { GuestPorts } from "./guest-ports.js"
 import { GuestStream, type StreamHandlers } from "./guest-stream.js"
+import { GuestFiles } from "./guest-files.js"
 import { greet, type Greeting } from "./handshake.js"
 import {
+  change,
   changesDone,
   digestDone,
   pong,
@@ -23,6 +24,7 @@ import {
   type SetupRequest,
 } from "./messages.js"
 import { parseJson } from "./json.js"
+import { JsonLines } from "./json-lines.js"
 import { Answer, quietly, type SendFrame, type Stream } from "./stream.js"
 import { StreamedAnswer } from "./streamed-answer.js"
 
@@ -45,6 +47,8 @@ export class AgentConnection {
   readonly closed: Promise<void>
   /** The guest's TCP ports. */
   readonly ports = new GuestPorts(this)
+  /** The guest's files, one by one. */
+  readonly files = new GuestFiles(this)
 
   readonly #socket: Socket
   readonly #decoder = new FrameDecoder()
@@ -156,7 +160,7 @@ export class AgentConnection {
    * @throws AgentError with code `io` or `not_set_up`.
    */
   async changes(limit: number, deadlineMs: number): Promise<{ changes: ChangedPath[]; truncated: boolean }> {
-    const list = new ChangeList(limit)
+    const list = new JsonLines<ChangedPath>(change, limit)
     const { truncated } = await this.download(
       { op: "changes", limit },
       changesDone,
@@ -165,7 +169,7 @@ export class AgentConnection {
       },
       deadlineMs,
     )
-    return { changes: list.changes, truncated }
+    return { changes: list.items, truncated }
   }
 
   /**

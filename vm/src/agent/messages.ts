@@ -1,9 +1,11 @@
 import { z } from "zod"
 import { commandEnd, commandFields, signalName } from "./command-fields.js"
+import { fileState, type FileRequest } from "./file-messages.js"
 import { limits } from "./frame.js"
 import type { accept, awaitPort, connect, listen } from "./port-messages.js"
 import type { input, output, processes, resize, signal, start } from "./process-messages.js"
 
+export * from "./file-messages.js"
 export * from "./port-messages.js"
 export * from "./process-messages.js"
 
@@ -85,21 +87,6 @@ export const syncDone = z.strictObject({
 
 export const wipeDone = z.strictObject({ ok: z.literal(true) })
 
-const userNumber = z.int().min(0).max(0xffffffff)
-const nanoseconds = z.string().regex(/^-?[0-9]{1,20}$/)
-
-export const fileState = z.strictObject({
-  type: z.enum(["f", "d", "l", "o"]),
-  mode: z.int().min(0).max(0o7777),
-  uid: userNumber,
-  gid: userNumber,
-  size: count,
-  mtimeNs: nanoseconds,
-  ctimeNs: nanoseconds,
-  ino: z.string().regex(/^[0-9]{1,20}$/),
-  target: z.string().max(limits.path).exactOptional(),
-})
-
 export const change = z.strictObject({
   path: z.string().startsWith("/").max(limits.path),
   was: fileState.nullable(),
@@ -128,27 +115,29 @@ export const failure = z.strictObject({
   message: z.string().max(1024),
 })
 
-export type Request = z.infer<
-  | typeof ping
-  | typeof setup
-  | typeof exec
-  | typeof signalExec
-  | typeof sync
-  | typeof wipe
-  | typeof changes
-  | typeof read
-  | typeof digest
-  | typeof connect
-  | typeof listen
-  | typeof accept
-  | typeof awaitPort
-  | typeof start
-  | typeof processes
-  | typeof output
-  | typeof input
-  | typeof signal
-  | typeof resize
->
+export type Request =
+  | z.infer<
+      | typeof ping
+      | typeof setup
+      | typeof exec
+      | typeof signalExec
+      | typeof sync
+      | typeof wipe
+      | typeof changes
+      | typeof read
+      | typeof digest
+      | typeof connect
+      | typeof listen
+      | typeof accept
+      | typeof awaitPort
+      | typeof start
+      | typeof processes
+      | typeof output
+      | typeof input
+      | typeof signal
+      | typeof resize
+    >
+  | FileRequest
 
 /** What makes a clone a machine of its own, and where its disk is. */
 export type SetupRequest = Omit<z.infer<typeof setup>, "op">
