@@ -4,6 +4,18 @@ export type { AttachOptions, Process, ProcessOptions } from "./process.js"
 export type { OutputPiece } from "./process-output.js"
 export type { StartOptions } from "./processes.js"
 export type {
+  ChangeOptions,
+  ExistsResult,
+  FileAttributes,
+  Files,
+  FilesChangedResult,
+  ListFilesResult,
+  ReadFileOptions,
+  ReadFileResult,
+  ReplaceOptions,
+  StatResult,
+} from "./files.js"
+export type {
   AttachResult,
   CreateResult,
   DiffResult,
@@ -32,6 +44,7 @@ export { Sandbox, type RunOptions } from "./sandbox.js"
 export type {
   Change,
   Diff,
+  FileInfo,
   Port,
   ProcessInfo,
   Retention,

@@ -1,5 +1,6 @@
 import type { Call, Caller } from "./call.js"
 import { defaultTimeoutSeconds, maxTimeoutSeconds } from "./contract/limits.js"
+import { Files } from "./files.js"
 import { forkDeadlineMs } from "./fork-deadline.js"
 import { Ports } from "./ports.js"
 import type { AttachOptions } from "./process.js"
@@ -61,6 +62,8 @@ export interface RunOptions {
  */
 export class Sandbox {
   readonly name: string
+  /** Its files, one by one. */
+  readonly files: Files
   readonly #caller: Caller
   readonly #ports: Ports
   readonly #processes: Processes
@@ -70,6 +73,7 @@ export class Sandbox {
     this.#ports = new Ports(caller, name)
     this.#processes = new Processes(caller, name)
     this.name = name
+    this.files = new Files(caller, name)
   }
 
   /**

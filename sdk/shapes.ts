@@ -5,6 +5,9 @@ import type {
   PortLink,
   ProcessEnd,
   ProcessInfo,
+  FileInfo,
+  FileList,
+  FilesChanged,
   RecordedRun,
   RestoreAnswer,
   RetentionStatus,
@@ -105,6 +108,27 @@ const processInfo: Shape<ProcessInfo> = {
   signal: "string?",
   started_at: "string",
 }
+
+const fileInfo: Shape<FileInfo> = {
+  path: "string",
+  name: "string",
+  type: "string",
+  size: "number",
+  mode: "string",
+  uid: "number",
+  gid: "number",
+  modified_at: "string",
+  target: "string?",
+}
+
+export const isFileInfo = (value: unknown): value is FileInfo => hasFields(value, fileInfo)
+
+export const isFileList = (value: unknown): value is FileList =>
+  hasFields<FileList>(value, { entries: "object", truncated: "boolean" }) &&
+  isListOf(value, "entries", isFileInfo)
+
+export const isFilesChanged = (value: unknown): value is FilesChanged =>
+  hasFields<FilesChanged>(value, { snapshot: "string?" })
 
 /** Checks what a run answers, with or without a snapshot. */
 export const isRunAnswer =

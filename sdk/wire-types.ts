@@ -32,6 +32,15 @@ export type Port = Schemas["Port"]
 /** What makes a link to a port. */
 export type PortLink = Schemas["PortLink"]
 
+/** A file of a sandbox, or something else that a directory holds. */
+export type FileInfo = Schemas["FileInfo"]
+
+/** What a directory holds. */
+export type FileList = Schemas["FileList"]
+
+/** The snapshot that followed a change of files, if any. */
+export type FilesChanged = Schemas["FilesChanged"]
+
 type RunAnswer = Schemas["RunAnswer"]
 
 /** What a command printed, and the snapshot taken after it. */

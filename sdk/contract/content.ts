@@ -15,7 +15,8 @@ export const archive = {
 /** A file of a guest. */
 export const file = {
   mediaType: "application/octet-stream",
-  description: "The file's bytes.",
+  description:
+    "A file's bytes. A connection that ends before the file does is broken, never closed in order.",
 } as const satisfies Content
 
 /** What the server counts and measures. */

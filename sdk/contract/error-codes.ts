@@ -3,7 +3,7 @@ export const errorCodes = {
   invalid_request: { status: 400, meaning: "The request breaks a rule; `field` names the part that does." },
   unauthorized: { status: 401, meaning: "The API key is missing, unknown or revoked." },
   forbidden: { status: 403, meaning: "The key is valid, but this needs an admin key." },
-  not_found: { status: 404, meaning: "There is no such sandbox, snapshot, key or path for this key." },
+  not_found: { status: 404, meaning: "There is no such sandbox, snapshot, key, file or path for this key." },
   already_exists: { status: 409, meaning: "The name is taken." },
   busy: { status: 409, meaning: "The sandbox is doing something that this may not overlap with; try again." },
   interrupted: { status: 409, meaning: "A restore, wipe or destroy ended the command before it was done." },
@@ -17,7 +17,10 @@ export const errorCodes = {
   damaged: { status: 500, meaning: "A layer of the snapshot is damaged; other snapshots are unharmed." },
   internal: { status: 500, meaning: "The server made a mistake; its log says more." },
   unavailable: { status: 503, meaning: "The server or the sandbox's machine cannot be reached." },
-  disk_full: { status: 503, meaning: "The server's disk is full; earlier snapshots are unharmed." },
+  disk_full: {
+    status: 503,
+    meaning: "The server's disk or the sandbox's own is full; earlier snapshots are unharmed.",
+  },
   timeout: { status: 504, meaning: "The time was up before the answer came." },
 } as const satisfies Record<string, { status: number; meaning: string }>
 

@@ -3,6 +3,7 @@ import * as content from "./content.js"
 import type { Route } from "./route.js"
 import { portRoutes } from "./routes/ports.js"
 import { processRoutes } from "./routes/processes.js"
+import { fileRoutes } from "./routes/files.js"
 import * as schemas from "./schemas/index.js"
 
 const forkErrors = [
@@ -210,6 +211,7 @@ export const routes = {
     errors: ["invalid_request", "not_found", "busy", "too_large", "damaged", "disk_full", "timeout"],
     summary: "Read a file of at most 64 MiB as it was in a snapshot",
   },
+  ...fileRoutes,
   diff: {
     method: "GET",
     path: "/vms/:name/diff",

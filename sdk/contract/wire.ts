@@ -42,7 +42,7 @@ export interface components {
       id: number
       /** @description The name of the sandbox that it belongs to. */
       vm_name: string
-      /** @description Its name, unique in its sandbox: `initial`, or what it was taken for and the time in Unix milliseconds: `cmd_` after a command, `snap_` by hand. */
+      /** @description Its name, unique in its sandbox: `initial`, or what it was taken for and the time in Unix milliseconds: `cmd_` after a command, `file_` after a change of files through the API, `snap_` by hand. */
       snapshot_name: string
       /** @description The name that its user gave it, if any. */
       label: string | null
@@ -112,6 +112,107 @@ export interface components {
       truncated: boolean
       /** @description The unified diff of the file that was asked for; empty when it is the same in both. */
       patch?: string
+    }
+    /** @description A file, or something else that a directory holds. */
+    FileInfo: {
+      /** @description Its path, as good for further requests as the one it was asked by. A byte of a name that is not UTF-8 is a character from U+EF80 to U+EFFF. */
+      path: string
+      /** @description The last part of its path. */
+      name: string
+      /**
+       * @description What it is.
+       * @enum {string}
+       */
+      type: "file" | "directory" | "symlink" | "other"
+      /** @description Its size in bytes. */
+      size: number
+      /** @description Its permission bits in octal digits, as in `644`. */
+      mode: string
+      /** @description The number of the user that owns it. */
+      uid: number
+      /** @description The number of its group. */
+      gid: number
+      /**
+       * Format: date-time
+       * @description When its content changed last, ISO 8601 in UTC.
+       */
+      modified_at: string
+      /** @description What a symbolic link leads to; null when it is none. */
+      target: string | null
+    }
+    /** @description What a directory holds. Links in it are not followed. */
+    FileList: {
+      /** @description What the directory holds, each directory right before what is in it, by the bytes of the names; at most 10,000. */
+      entries: components["schemas"]["FileInfo"][]
+      /** @description Whether there is more than `entries` holds. */
+      truncated: boolean
+    }
+    /** @description The change is made. */
+    FilesChanged: {
+      /** @description The name of the snapshot taken after the change; null when the request wanted none. */
+      snapshot: string | null
+    }
+    /** @description The directory to make. */
+    DirectoryRequest: {
+      /** @description The file's path; one that is not absolute is taken from /workspace. */
+      path: string
+      /** @description The permission bits in octal digits, as chmod takes them. */
+      mode?: string
+      /** @description The owner, as chown takes it: a user, or a user and a group with a colon, by name or by number. */
+      owner?: string
+      /**
+       * @description Whether a snapshot is taken after the change. Default true.
+       * @default true
+       */
+      snapshot?: boolean
+    }
+    /** @description What to rename, and to what. */
+    RenameRequest: {
+      /** @description The file's path; one that is not absolute is taken from /workspace. */
+      from: string
+      /** @description The file's path; one that is not absolute is taken from /workspace. */
+      to: string
+      /**
+       * @description Whether what has the name `to` is replaced; never a directory that holds something. Default false.
+       * @default false
+       */
+      overwrite?: boolean
+      /**
+       * @description Whether a snapshot is taken after the change. Default true.
+       * @default true
+       */
+      snapshot?: boolean
+    }
+    /** @description What to copy, and to where. */
+    CopyRequest: {
+      /** @description The file's path; one that is not absolute is taken from /workspace. */
+      from: string
+      /** @description The file's path; one that is not absolute is taken from /workspace. */
+      to: string
+      /**
+       * @description Whether what has the name `to` is replaced; never a directory that holds something. Default false.
+       * @default false
+       */
+      overwrite?: boolean
+      /**
+       * @description Whether a snapshot is taken after the change. Default true.
+       * @default true
+       */
+      snapshot?: boolean
+    }
+    /** @description The attributes to set. */
+    AttributesRequest: {
+      /** @description The file's path; one that is not absolute is taken from /workspace. */
+      path: string
+      /** @description The permission bits in octal digits, as chmod takes them. */
+      mode?: string
+      /** @description The owner, as chown takes it: a user, or a user and a group with a colon, by name or by number. */
+      owner?: string
+      /**
+       * @description Whether a snapshot is taken after the change. Default true.
+       * @default true
+       */
+      snapshot?: boolean
     }
     /** @description The sandbox to make as a copy of another one. */
     ForkRequest: {

@@ -1,5 +1,19 @@
 export { exportQuery } from "./archive.js"
 export { change, diff, diffQuery, fileQuery } from "./diff.js"
+export {
+  attributesRequest,
+  copyRequest,
+  directoryRequest,
+  fileInfo,
+  fileList,
+  filesChanged,
+  listQuery,
+  pathQuery,
+  readQuery,
+  removeQuery,
+  renameRequest,
+  writeQuery,
+} from "./files.js"
 export { createKeyRequest, keyInfo, keyList, keyParams, newKey } from "./key.js"
 export { linkRequest, port, portLink, portList, portParams, portRequest, waitForPortRequest } from "./port.js"
 export {

@@ -45,7 +45,7 @@ export const snapshot = z
       .string()
       .describe(
         "Its name, unique in its sandbox: `initial`, or what it was taken for and the time in Unix milliseconds: " +
-          "`cmd_` after a command, `snap_` by hand.",
+          "`cmd_` after a command, `file_` after a change of files through the API, `snap_` by hand.",
       ),
     label: z.string().nullable().describe("The name that its user gave it, if any."),
     parent: z.string().nullable().describe("The `snapshot_name` of the one before; null for the first."),

@@ -6,6 +6,7 @@ import type { PortAccess } from "../proxy/port-access.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import { processHandlers } from "../processes/process-handlers.js"
 import type { Handlers } from "./call.js"
+import { fileHandlers } from "./file-handlers.js"
 
 /** What the routes work with. */
 export interface HandlerParts {
@@ -63,6 +64,7 @@ export function createHandlers({ service, keyring, metrics, portAccess, now }: H
     },
     readSnapshotFile: ({ principal, params, query }) =>
       service().readAt(principal.ownerId, params.name, params.snapshot, query.path),
+    ...fileHandlers(service),
     diff: ({ principal, params, query }) => service().diff(principal.ownerId, params.name, query),
 
     forkVm: async ({ principal, params, body: { name, snapshot } }) => {

@@ -12,7 +12,7 @@ import { asFailure } from "../storage/storage-failure.js"
 import type { Turns } from "./turns.js"
 
 /** How a snapshot came to be; the beginning of its name. */
-type SnapshotKind = "cmd" | "snap" | "fork"
+type SnapshotKind = "cmd" | "file" | "snap" | "fork"
 
 /** The disk of a snapshot, or of the present. */
 interface SnapshotDisk extends SealedDisk {
@@ -73,6 +73,19 @@ export class History {
     const milliseconds = await this.#keeper.snapshot(machine, snapshot, result.wrote)
     this.limits.enforce()
     return { name: snapshot.name, milliseconds }
+  }
+
+  /**
+   * Takes the snapshot that follows a change of files. Must be called in a turn of its own.
+   *
+   * @param wrote Whether the guest says that it has written to its disk.
+   * @returns its name.
+   */
+  async recordFiles(machine: Machine, wrote: boolean): Promise<string> {
+    const snapshot = this.#nextSnapshot("file")
+    await this.#keeper.snapshot(machine, snapshot, wrote)
+    this.limits.enforce()
+    return snapshot.name
   }
 
   /**

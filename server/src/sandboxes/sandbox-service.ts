@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener } from "@opensandbox/vm"
 import type { RouteAnswer, RouteBody } from "opensandbox/contract"
 import type { Processes } from "../processes/processes.js"
+import type { FileService } from "../files/file-service.js"
 
 export type VMInfo = RouteAnswer<"getVm">
 export type Snapshot = RouteAnswer<"listSnapshots">["snapshots"][number]
@@ -49,6 +50,8 @@ export interface SandboxService {
   diff(owner: number, name: string, request: DiffRequest): Promise<Diff>
   /** A file as it was in a snapshot. Fails with `not_found`, `invalid_request` when it is none, `too_large`. */
   readAt(owner: number, name: string, snapshot: string, path: string): Promise<Uint8Array<ArrayBuffer>>
+  /** A sandbox's files. Throws `not_found` at once. */
+  files(owner: number, name: string): FileService
   retention(owner: number, name: string): Promise<RetentionStatus>
   /** Sets the limits, all of them anew, and deletes the snapshots that are beyond them. */
   setRetention(owner: number, name: string, request: RetentionRequest): Promise<RetentionStatus>

@@ -1,6 +1,7 @@
 import { failpoint } from "#failpoint"
 import { AgentError, type ExecResult, type Machine, type RewrittenLayer } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
+import { SandboxFiles } from "../files/sandbox-files.js"
 import type { SandboxRow } from "../store/tables.js"
 import { commandEnd, exitCodeOf, killCommand } from "./command.js"
 import { History } from "./history.js"
@@ -40,6 +41,7 @@ export class Sandbox {
   readonly reach: Reach
   /** What goes on in the background. */
   readonly processes: SandboxProcesses
+  readonly files: SandboxFiles
   readonly #means: SandboxMeans
   readonly #keeper: MachineKeeper
   readonly #turns = new Turns()
@@ -70,6 +72,15 @@ export class Sandbox {
     this.processes = new SandboxProcesses({
       beside: (activity) => this.#beside(activity),
       present: () => this.#present(),
+    })
+    this.files = new SandboxFiles({
+      look: (activity) => this.#beside(activity, false),
+      change: (activity) => this.#beside(activity),
+      record: (changed, era, wrote) =>
+        this.#turns.take(() => {
+          era.throwIfAborted()
+          return this.history.recordFiles(changed, wrote)
+        }),
     })
     if (machine !== undefined) this.#keeper.take(machine, rest)
   }
@@ -215,8 +226,11 @@ export class Sandbox {
     return machine === undefined || machine.ending ? undefined : { machine, era: this.#era.signal }
   }
 
-  /** Runs beside others of its kind, on a machine that is up. */
-  async #beside<T>(activity: (machine: Machine, era: AbortSignal) => Promise<T>): Promise<T> {
+  /** Runs beside others of its kind, on a machine that is up. @param takesRoom Whether the disk must have some for it. */
+  async #beside<T>(
+    activity: (machine: Machine, era: AbortSignal) => Promise<T>,
+    takesRoom = true,
+  ): Promise<T> {
     if (this.#commands >= maxCommands) {
       throw new Failure(
         "limit_reached",
@@ -225,8 +239,10 @@ export class Sandbox {
     }
     this.#commands += 1
     try {
-      await requireSpace(this.#means.dataDirectory)
-      await this.history.limits.requireRoom()
+      if (takesRoom) {
+        await requireSpace(this.#means.dataDirectory)
+        await this.history.limits.requireRoom()
+      }
       const [machine, era] = await this.#enter()
       return await activity(machine, era)
     } finally {

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener, Image } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type { Processes } from "../processes/processes.js"
+import type { FileService } from "../files/file-service.js"
 import { Looking } from "../looking/looking.js"
 import { openViewer } from "../looking/open-viewer.js"
 import { Viewers } from "../looking/viewers.js"
@@ -178,6 +179,10 @@ export class Sandboxes implements SandboxService {
   async undo(owner: number, name: string): Promise<{ snapshot: string }> {
     const { history } = this.#registry.find(owner, name)
     return this.#makingRoom(async () => ({ snapshot: await history.undo() }))
+  }
+
+  files(owner: number, name: string): FileService {
+    return this.#registry.find(owner, name).files
   }
 
   async retention(owner: number, name: string): Promise<RetentionStatus> {

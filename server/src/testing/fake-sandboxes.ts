@@ -19,6 +19,7 @@ import type {
   VMInfo,
 } from "../sandboxes/sandbox-service.js"
 import { FakeProcesses } from "./fake-processes.js"
+import { FakeFiles } from "./fake-files.js"
 import { FakeSession } from "./fake-session.js"
 
 const createdAt = "2030-01-01T00:00:00.000Z"
@@ -31,6 +32,8 @@ export class FakeSandboxes implements SandboxService {
   readonly sessions: FakeSession[] = []
   /** The processes of every sandbox. */
   readonly background = new FakeProcesses()
+  /** The files of all of them. */
+  readonly allFiles = new FakeFiles()
   onRun: (request: RunRequest) => Promise<RunOutcome> = (request) => Promise.resolve(echoOf(request))
   onExport: (request: ExportRequest) => Promise<ReadableStream<Uint8Array>> = (request) =>
     Promise.resolve(new Blob([JSON.stringify(request)]).stream())
@@ -147,6 +150,11 @@ export class FakeSandboxes implements SandboxService {
   ): Promise<Uint8Array<ArrayBuffer>> {
     await this.#findSnapshot(owner, name, snapshot)
     return Uint8Array.from([...new TextEncoder().encode(path), 0, 255])
+  }
+
+  files(owner: number, name: string): FakeFiles {
+    this.#find(owner, name)
+    return this.allFiles
   }
 
   retention(owner: number, name: string): Promise<RetentionStatus> {
