@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander"
 import type { ErrorCode, Failure } from "opensandbox"
+import { addCp } from "./commands/cp.js"
 import { addCreate } from "./commands/create.js"
 import { addDiff } from "./commands/diff.js"
 import { addDoctor } from "./commands/doctor.js"
@@ -74,6 +75,7 @@ function buildProgram(context: Context): Command {
   addPs(program, context)
   addLogs(program, context)
   addKill(program, context)
+  addCp(program, context)
   addSnapshots(program, context)
   addSnapshot(program, context)
   addRmSnapshot(program, context)

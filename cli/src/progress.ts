@@ -35,3 +35,13 @@ export class Progress {
     this.#width = text.length
   }
 }
+
+/** Lets bytes pass, and shows how many. */
+export function meter(progress: Progress): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({
+    transform(chunk, controller) {
+      progress.add(chunk.byteLength)
+      controller.enqueue(chunk)
+    },
+  })
+}

@@ -1,10 +1,9 @@
-import { open } from "node:fs/promises"
-import { Readable } from "node:stream"
 import type { Command } from "commander"
 import { conclude, jsonFlag, type JsonOption } from "../conclude.js"
 import type { Context } from "../context.js"
 import { examples } from "../examples.js"
-import { Progress } from "../progress.js"
+import { readLocalFile } from "../local-file.js"
+import { meter, Progress } from "../progress.js"
 
 export function addImport(program: Command, context: Context): void {
   const command = program
@@ -22,23 +21,9 @@ export function addImport(program: Command, context: Context): void {
       command.error(`error: name the archive: opensandbox import ${name} ${name}.tar.zst`)
     }
     const progress = new Progress(context)
-    const source = file === undefined ? context.stdin() : await readFile(file)
+    const source = file === undefined ? context.stdin() : await readLocalFile(file)
     const result = await context.connect().import(name, source.pipeThrough(meter(progress)))
     progress.end()
     conclude(context, options, result, () => `Created ${name}\n`)
-  })
-}
-
-async function readFile(file: string): Promise<ReadableStream<Uint8Array>> {
-  const handle = await open(file)
-  return Readable.toWeb(handle.createReadStream()) as ReadableStream<Uint8Array>
-}
-
-function meter(progress: Progress): TransformStream<Uint8Array, Uint8Array> {
-  return new TransformStream({
-    transform(chunk, controller) {
-      progress.add(chunk.byteLength)
-      controller.enqueue(chunk)
-    },
   })
 }
