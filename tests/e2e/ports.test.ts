@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import type { IncomingMessage } from "node:http"
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import type { Socket } from "node:net"
 import type { Sandbox } from "opensandbox"
 import { beforeAll, describe, expect, test } from "vitest"
@@ -12,6 +12,9 @@ import { failed, succeeded } from "../support/results.js"
 import { serverStartMs, TestServer } from "../support/server.js"
 
 const deadlineMs = 60_000
+
+/** How long a test with many connections may take on a busy machine. */
+const manyMs = 180_000
 
 /** Seconds that an interpreter under software emulation may take to start. */
 const startSeconds = 60
@@ -154,33 +157,59 @@ test("a wait for a port ends when something listens, or in time", async () => {
   expect(refused.body.toString()).toContain("port 8081")
 })
 
-test("200 connections that open and vanish leave nothing behind", async () => {
-  const sandbox = await server.create()
-  const url = await serve(sandbox, 9002, silent(9002))
-  const before = sockets(server.pid)
-  for (let batch = 0; batch < 4; batch++) {
-    const opened = Array.from({ length: 50 }, (_, index) => {
-      const outgoing = openPort(url, { headers: index % 5 === 0 ? {} : key() })
-      outgoing.on("error", () => undefined)
-      outgoing.end()
-      return outgoing
+test(
+  "a client that stops reading is sent no more, grows nothing, and holds nobody up",
+  async () => {
+    const sandbox = await server.create()
+    const endless = `require("http").createServer((q, s) => {
+    const more = () => { while (s.write(Buffer.alloc(65536))); }
+    s.on("drain", more); more()
+  }).listen(9004)`
+    const url = await serve(sandbox, 9004, node(endless))
+    const page = await serve(sandbox, 8080, files(8080))
+    const before = residentBytes(server.pid)
+    const stuck = Array.from({ length: 10 }, () => openPort(url, { headers: key() }))
+    for (const outgoing of stuck) outgoing.on("error", () => undefined).end()
+    const answers = await Promise.all(stuck.map((outgoing) => once(outgoing, "response")))
+    for (const [answer] of answers as [IncomingMessage][]) answer.pause()
+    for (let asked = 0; asked < 5; asked++) expect((await askPort(page, { headers: key() })).status).toBe(200)
+    expect(residentBytes(server.pid) - before).toBeLessThan(100 * 1024 * 1024)
+    for (const outgoing of stuck) outgoing.destroy()
+  },
+  manyMs,
+)
+
+test(
+  "200 connections that open and vanish leave nothing behind",
+  async () => {
+    const sandbox = await server.create()
+    const url = await serve(sandbox, 9002, silent(9002))
+    const before = openFiles(server.pid)
+    for (let batch = 0; batch < 4; batch++) {
+      const opened = Array.from({ length: 50 }, (_, index) => {
+        const outgoing = openPort(url, { headers: index % 5 === 0 ? {} : key() })
+        outgoing.on("error", () => undefined)
+        outgoing.end()
+        return outgoing
+      })
+      await Promise.all(opened.map((outgoing) => once(outgoing, "finish")))
+      for (const outgoing of opened) outgoing.destroy()
+    }
+    await eventually("the guest's connections to end", deadlineMs, async () => {
+      const { stdout } = succeeded(
+        await sandbox.run("ss -Htan sport = :9002 | grep -Ev 'LISTEN|TIME-WAIT'", { snapshot: false }),
+      )
+      return stdout === "" ? true : undefined
     })
-    await Promise.all(opened.map((outgoing) => once(outgoing, "finish")))
-    for (const outgoing of opened) outgoing.destroy()
-  }
-  await eventually("the guest's connections to end", deadlineMs, async () => {
-    const { stdout } = succeeded(
-      await sandbox.run("ss -Htan sport = :9002 | grep -Ev 'LISTEN|TIME-WAIT'", { snapshot: false }),
+    await eventually("the server's connections to end", deadlineMs, () =>
+      openFiles(server.pid) <= before ? true : undefined,
     )
-    return stdout === "" ? true : undefined
-  })
-  await eventually("the server's connections to end", deadlineMs, () =>
-    sockets(server.pid) <= before ? true : undefined,
-  )
-  // Streams that were left open would be all in use by now.
-  const page = await serve(sandbox, 8080, files(8080))
-  expect((await askPort(page, { headers: key() })).status).toBe(200)
-})
+    // Streams that were left open would be all in use by now.
+    const page = await serve(sandbox, 8080, files(8080))
+    expect((await askPort(page, { headers: key() })).status).toBe(200)
+  },
+  manyMs,
+)
 
 test("the command line prints addresses, makes links and opens ports", async () => {
   const sandbox = await server.create()
@@ -199,7 +228,13 @@ test("the command line prints addresses, makes links and opens ports", async () 
   expect((await askPort(url)).status).toBe(401)
 })
 
-/** How many sockets a process has. */
-function sockets(pid: number): number {
+/** How many files and sockets a process has open. */
+function openFiles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length
+}
+
+/** The memory that a process takes. */
+function residentBytes(pid: number): number {
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? []
+  return Number(kilobytes) * 1024
 }

@@ -72,9 +72,15 @@ export function createApp({ inFlight, log, ...parts }: AppParts): App {
       timings = reported
     }
     const errorData = (error: unknown) => errorBody(context, error)
-    const events = (produce: EventProducer) =>
-      eventSource(produce, { errorData, stopping: inFlight.stopped })
-    const result = inFlight.run(() => handler({ principal, params, query, body, reportTimings, events }))
+    const events = (produce: EventProducer) => eventSource(produce, { errorData, stopping: inFlight.stopped })
+    const call = {
+      ...{ principal, params, query, body, reportTimings, events },
+      // Made only for those who ask: most answers are out before anybody could go.
+      get signal() {
+        return context.req.raw.signal
+      },
+    }
+    const result = inFlight.run(() => handler(call))
     if (route.eventStream === true && acceptsEventStream(context.req.raw)) {
       const outcome = async () => ({ name: "result", data: await result })
       return new Response(eventSource(outcome, { errorData }), { headers: eventHeaders })

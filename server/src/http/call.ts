@@ -10,6 +10,8 @@ interface Call<Name extends RouteName> {
   body: RouteBody<Name>
   /** Tells the caller where the time went, in milliseconds. */
   reportTimings: (timings: Record<string, number>) => void
+  /** Aborted when the client is gone before its answer is out. */
+  readonly signal: AbortSignal
   /** Makes the content of an answer of events; see `eventSource`. */
   events: (produce: EventProducer) => ReadableStream<Uint8Array>
 }
@@ -26,5 +28,6 @@ export type AnyHandler = (call: {
   query: unknown
   body: unknown
   reportTimings: (timings: Record<string, number>) => void
+  readonly signal: AbortSignal
   events: (produce: EventProducer) => ReadableStream<Uint8Array>
 }) => unknown

@@ -88,8 +88,8 @@ export function createHandlers({ service, keyring, metrics, portAccess, now }: H
       portAccess.setPublic(principal.ownerId, params.name, params.port, body.public),
     createPortLink: ({ principal, params, body }) =>
       portAccess.link(principal.ownerId, params.name, params.port, body.expires),
-    waitForPort: async ({ principal, params, body }) => {
-      await service().waitForPort(principal.ownerId, params.name, params.port, body.timeout)
+    waitForPort: async ({ principal, params, body, signal }) => {
+      await service().waitForPort(principal.ownerId, params.name, params.port, body.timeout, signal)
       return { message: `Something in sandbox "${params.name}" listens on port ${params.port}` }
     },
     ...processHandlers(service),

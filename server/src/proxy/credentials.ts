@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http"
 
 /** What a signed link carries its token in, and the cookie that a browser then carries it in. */
-export const tokenName = "opensandbox_token"
+const tokenName = "opensandbox_token"
 
 /** Cookies of that name that are looked at: neighbours under the same domain may have set some to get in the way. */
 const maxTokens = 8

@@ -2,6 +2,7 @@ import type { RouteAnswer } from "opensandbox/contract"
 import { Failure } from "../failure.js"
 import type { Keyring } from "../keys/keyring.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
+import { asFailure } from "../storage/storage-failure.js"
 import type { PortStore } from "../store/port-store.js"
 import type { Credentials } from "./credentials.js"
 import type { PortHost } from "./port-host.js"
@@ -41,7 +42,9 @@ export class PortAccess {
 
   /** Opens a port to everybody, or no longer. Fails with `not_found`. */
   async setPublic(owner: number, name: string, port: number, isPublic: boolean): Promise<Port> {
-    await this.#parts.store.setPublic(this.#own(owner, name), port, isPublic)
+    await this.#parts.store.setPublic(this.#own(owner, name), port, isPublic).catch((error: unknown) => {
+      throw asFailure(error)
+    })
     return { port, public: isPublic }
   }
 

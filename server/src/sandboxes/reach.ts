@@ -72,12 +72,17 @@ export class Reach {
     }
   }
 
-  /** Waits until something listens on a port. @throws Failure: `timeout`, and as `connect` does. */
-  async waitForPort(port: number, seconds: number): Promise<void> {
+  /**
+   * Waits until something listens on a port.
+   *
+   * @param gone Aborts when nobody waits any more.
+   * @throws Failure: `timeout`, and as `connect` does.
+   */
+  async waitForPort(port: number, seconds: number, gone: AbortSignal): Promise<void> {
     this.#admit()
     try {
       const [machine, era] = await this.#enter()
-      await machine.agent.ports.awaitPort(port, seconds * 1000, era)
+      await machine.agent.ports.awaitPort(port, seconds * 1000, AbortSignal.any([era, gone]))
     } catch (error) {
       if (error instanceof AgentError && error.code === "not_listening") {
         throw new Failure("timeout", `Nothing listened on port ${port} within ${seconds} s.`)

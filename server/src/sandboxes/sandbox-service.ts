@@ -82,8 +82,14 @@ export interface SandboxService {
     address: GuestAddress,
     onConnection: OnConnection,
   ): Promise<GuestListener>
-  /** Waits until something in the guest listens on a port. Fails with `timeout`. */
-  waitForPort(owner: number, name: string, port: number, timeoutSeconds: number): Promise<void>
+  /** Waits until something in the guest listens on a port, or `signal` aborts. Fails with `timeout`. */
+  waitForPort(
+    owner: number,
+    name: string,
+    port: number,
+    timeoutSeconds: number,
+    signal: AbortSignal,
+  ): Promise<void>
 }
 
 /** Takes a connection that came to a listener; `from` is its other end. */

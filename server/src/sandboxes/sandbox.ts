@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events"
 import { failpoint } from "#failpoint"
 import { AgentError, type ExecResult, type Machine, type RewrittenLayer } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
@@ -46,7 +47,7 @@ export class Sandbox {
   readonly #keeper: MachineKeeper
   readonly #turns = new Turns()
   /** Aborted when commands that have begun can no longer end in a snapshot; a restore begins a new one. */
-  #era = new AbortController()
+  #era = newEra()
   #commands = 0
 
   /**
@@ -66,7 +67,7 @@ export class Sandbox {
     this.#keeper = new MachineKeeper(row, means)
     this.history = new History(row, means, this.#keeper, this.#turns, newestSnapshotAt, (reason) => {
       this.#era.abort(reason)
-      this.#era = new AbortController()
+      this.#era = newEra()
     })
     this.reach = new Reach(row.name, () => this.#enter())
     this.processes = new SandboxProcesses({
@@ -267,6 +268,13 @@ export class Sandbox {
       return this.history.record(machine, command, result)
     })
   }
+}
+
+/** Every command and connection of the sandbox listens to it. */
+function newEra(): AbortController {
+  const era = new AbortController()
+  setMaxListeners(0, era.signal)
+  return era
 }
 
 /** Adds to a failure what the command had printed: what its caller would otherwise lose. */

@@ -261,8 +261,14 @@ export class Sandboxes implements SandboxService {
     return this.#registry.find(owner, name).reach.listen(address, onConnection)
   }
 
-  async waitForPort(owner: number, name: string, port: number, timeoutSeconds: number): Promise<void> {
-    await this.#registry.find(owner, name).reach.waitForPort(port, timeoutSeconds)
+  async waitForPort(
+    owner: number,
+    name: string,
+    port: number,
+    timeoutSeconds: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#registry.find(owner, name).reach.waitForPort(port, timeoutSeconds, signal)
   }
 
   /** Ends all machines in order, each with what its guest has written. */
