@@ -22,7 +22,7 @@ func TestSignalReachesTheCommandOfAnotherStream(t *testing.T) {
 			t.Fatalf("%s", frame.Payload)
 		case frame.Type == protocol.TypeStdout:
 			output += string(frame.Payload)
-		case frame.Stream == 1:
+		case frame.Stream == 1 && frame.Type == protocol.TypeResponse:
 			response = string(frame.Payload)
 		}
 	}
