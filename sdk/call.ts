@@ -1,4 +1,5 @@
 import type { Failure } from "./results.js"
+import type { WebSocketLike } from "./web-socket.js"
 
 /** What a call can send that is no JSON. A stream is read as fast as it can be sent, and cancelled if it is not wanted. */
 export type Content = ReadableStream<Uint8Array> | Blob | Uint8Array
@@ -35,6 +36,8 @@ export interface Caller {
   bytes(call: Call, mediaType: string): Promise<Answer<Uint8Array<ArrayBuffer>>>
   /** The content of a success as it comes. The stream fails when it breaks off, or when nothing comes for a minute. */
   stream(call: Call, mediaType: string): Promise<Answer<ReadableStream<Uint8Array>>>
+  /** A WebSocket to the server, not open yet. It carries no key. */
+  webSocket(path: Call["path"], query: Call["query"]): Answer<WebSocketLike>
   /** Sends content, however long that and the answer take, and gives up when nothing moves for a minute. */
   upload<T>(call: Call, content: Content, isAnswer: (body: unknown) => body is T): Promise<Answer<T>>
 }

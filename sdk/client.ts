@@ -5,10 +5,17 @@ import type { CreateResult, ForkResult, ListResult } from "./results.js"
 import { Sandbox } from "./sandbox.js"
 import { isVMInfo, isVMList } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
-import { Transport } from "./transport.js"
+import { realEffects, Transport } from "./transport.js"
+import type { WebSocketConstructor } from "./web-socket.js"
 import type { Retention } from "./wire-types.js"
 
 const defaultBaseUrl = "http://localhost:4000"
+
+/** What a client works with. */
+export interface ClientOptions {
+  /** The class of WebSockets for terminals, where the runtime has none of its own, as Node 20: that of the package `ws`. */
+  WebSocket?: WebSocketConstructor | undefined
+}
 
 /** A server, as the holder of one API key sees it. No method rejects for what the server or the network does. */
 export class Client {
@@ -17,12 +24,13 @@ export class Client {
   /**
    * @param api_key from OPENSANDBOX_API_KEY when left out
    * @param base_url from OPENSANDBOX_BASE_URL when left out, else http://localhost:4000
-   * @throws TypeError when an argument is no string
+   * @throws TypeError when a key or URL is no string
    */
-  constructor(api_key?: string, base_url?: string) {
+  constructor(api_key?: string, base_url?: string, options: ClientOptions = {}) {
     this.#caller = new Transport(
       stringArgument("api_key", api_key ?? environment("OPENSANDBOX_API_KEY") ?? ""),
       stringArgument("base_url", base_url ?? environment("OPENSANDBOX_BASE_URL") ?? defaultBaseUrl),
+      { ...realEffects, WebSocket: options.WebSocket ?? realEffects.WebSocket },
     )
   }
 

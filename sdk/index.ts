@@ -1,4 +1,4 @@
-export { Client } from "./client.js"
+export { Client, type ClientOptions } from "./client.js"
 export type { ErrorCode } from "./contract/error-codes.js"
 export type { AttachOptions, Process, ProcessOptions } from "./process.js"
 export type { OutputPiece } from "./process-output.js"
@@ -34,6 +34,8 @@ export type {
   SimpleResult,
   SnapshotResult,
   SnapshotsResult,
+  TerminalEnd,
+  TerminalResult,
   UndoResult,
   UnrecordedRunResult,
   UrlResult,
@@ -41,6 +43,8 @@ export type {
   WriteResult,
 } from "./results.js"
 export { Sandbox, type RunOptions } from "./sandbox.js"
+export { Terminal, type TerminalOptions } from "./terminal.js"
+export type { WebSocketConstructor, WebSocketLike } from "./web-socket.js"
 export type {
   Change,
   Diff,

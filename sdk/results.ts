@@ -1,6 +1,7 @@
 import type { ErrorCode } from "./contract/error-codes.js"
 import type { Process } from "./process.js"
 import type { Sandbox } from "./sandbox.js"
+import type { Terminal } from "./terminal.js"
 import type {
   Diff,
   ErrorBody,
@@ -11,6 +12,7 @@ import type {
   RestoreAnswer,
   RetentionStatus,
   Snapshot,
+  TerminalExit,
   UndoAnswer,
   UnrecordedRun,
   VMInfo,
@@ -86,6 +88,12 @@ export type PortResult = { success: true; port: Port } | Failure
 
 /** What `Sandbox.url` answers where a link is made that expires, at `expires_at` (ISO 8601). */
 export type UrlResult = { success: true; url: string; expires_at: string } | Failure
+
+/** What `Sandbox.terminal` answers. */
+export type TerminalResult = { success: true; terminal: Terminal } | Failure
+
+/** How a terminal's shell ended: `exitCode` is null when a signal ended it, `signal` when it exited. */
+export type TerminalEnd = ({ success: true } & Omit<TerminalExit, "type">) | Failure
 
 /** What methods answer that only do something. */
 export type SimpleResult = { success: true; message: string } | Failure

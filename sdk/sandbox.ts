@@ -21,6 +21,7 @@ import type {
   SimpleResult,
   SnapshotResult,
   SnapshotsResult,
+  TerminalResult,
   UndoResult,
   UnrecordedRunResult,
   UrlResult,
@@ -33,10 +34,12 @@ import {
   isRunAnswer,
   isSnapshot,
   isSnapshotList,
+  isTerminalTicket,
   isUndoAnswer,
   isVMInfo,
 } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
+import { Terminal, type TerminalOptions } from "./terminal.js"
 import type { Retention } from "./wire-types.js"
 
 /** Milliseconds that the server gets on top of a command's own timeout, to start its machine and take the snapshot. */
@@ -144,6 +147,21 @@ export class Sandbox {
    */
   processes(): Promise<ProcessesResult> {
     return this.#processes.list()
+  }
+
+  /**
+   * Opens a terminal with a shell, or with a command in it.
+   * @example
+   * const opened = await sandbox.terminal({ cols: 120, rows: 40 })
+   * if (opened.success) opened.terminal.onData((chunk) => screen.write(chunk))
+   */
+  async terminal(options: TerminalOptions = {}): Promise<TerminalResult> {
+    const call = { ...this.#request("POST", "terminal"), body: options }
+    const admitted = await this.#caller.call(call, isTerminalTicket)
+    if (!admitted.success) return admitted
+    const { ticket } = admitted.body
+    const socket = this.#caller.webSocket(["vms", this.name, "terminal"], { ticket })
+    return socket.success ? Terminal.open(socket.body) : socket
   }
 
   /** The sandbox's snapshots, by creation time. */

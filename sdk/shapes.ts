@@ -12,6 +12,7 @@ import type {
   RestoreAnswer,
   RetentionStatus,
   Snapshot,
+  TerminalTicket,
   UndoAnswer,
   UnrecordedRun,
   VMInfo,
@@ -144,6 +145,9 @@ export const isRestoreAnswer = (value: unknown): value is RestoreAnswer =>
 
 export const isUndoAnswer = (value: unknown): value is UndoAnswer =>
   hasFields<UndoAnswer>(value, { message: "string", snapshot: "string" })
+
+export const isTerminalTicket = (value: unknown): value is TerminalTicket =>
+  hasFields<TerminalTicket>(value, { ticket: "string", expires_at: "string" })
 
 export const isRetentionStatus = (value: unknown): value is RetentionStatus =>
   hasFields(value, retentionStatus)

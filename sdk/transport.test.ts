@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net"
 import { expect, test } from "vitest"
 import { sendJson, startTestServer } from "./testing/test-server.js"
 import { Transport, type Effects } from "./transport.js"
+import type { WebSocketLike } from "./web-socket.js"
 
 const list = { method: "GET", path: ["vms"] } as const
 const post = { method: "POST", path: ["vms"], body: {} } as const
@@ -25,7 +26,7 @@ function transportWith(...answers: (Response | Error)[]) {
       return Promise.resolve()
     },
   }
-  return { transport: new Transport("ws_k", "http://server", effects), pauses, inits }
+  return { transport: new Transport("ws_k", "http://server", effects), effects, pauses, inits }
 }
 
 async function unusedUrl(): Promise<string> {
@@ -176,4 +177,35 @@ test("characters that are split between chunks are put together", async () => {
   })
   const { transport } = transportWith(new Response(stream))
   expect(await transport.call(post, anything)).toEqual({ success: true, body: { stdout: "grüße 🙂" } })
+})
+
+test("a WebSocket goes to the same server, without the key", () => {
+  class Recorded implements WebSocketLike {
+    binaryType = ""
+    readonly url: string
+    constructor(url: string) {
+      this.url = url
+    }
+    send(): void {}
+    close(): void {}
+    addEventListener(): void {}
+  }
+  const { effects } = transportWith()
+  const open = (baseUrl: string) =>
+    new Transport("ws_k", baseUrl, { ...effects, WebSocket: Recorded }).webSocket(["vms", "a", "terminal"], {
+      ticket: "t",
+    })
+  expect(open("http://host:1/base/")).toMatchObject({
+    body: { url: "ws://host:1/base/vms/a/terminal?ticket=t" },
+  })
+  expect(open("https://host")).toMatchObject({ body: { url: "wss://host/vms/a/terminal?ticket=t" } })
+})
+
+test("a runtime without WebSockets is told how to get one", () => {
+  const { effects } = transportWith()
+  expect(new Transport("ws_k", "http://host", effects).webSocket(["vms"], {})).toMatchObject({
+    success: false,
+    code: "unavailable",
+    error: expect.stringContaining("{ WebSocket }") as string,
+  })
 })

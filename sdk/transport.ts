@@ -6,6 +6,7 @@ import { reason } from "./reason.js"
 import { requestOf, type Request } from "./request.js"
 import { failure } from "./results.js"
 import { download, Upload, uploadMs } from "./transfer.js"
+import { ownWebSocket, type WebSocketConstructor, type WebSocketLike } from "./web-socket.js"
 
 const defaultDeadlineMs = 120_000
 
@@ -20,12 +21,19 @@ export interface Effects {
   fetch: typeof globalThis.fetch
   /** Resolves after so many milliseconds. */
   pause: (milliseconds: number) => Promise<void>
+  /** Left out where there is none. */
+  WebSocket?: WebSocketConstructor | undefined
 }
 
-const realEffects: Effects = {
+export const realEffects: Effects = {
   fetch: (input, init) => globalThis.fetch(input, init),
   pause: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+  WebSocket: ownWebSocket,
 }
+
+const noWebSocket =
+  "This runtime has no WebSocket. Pass one: new Client(api_key, base_url, { WebSocket }), for instance that of the " +
+  'package "ws"'
 
 /** `duplex` is needed wherever a stream can be sent, and unknown to TypeScript. */
 interface StreamedInit extends RequestInit {
@@ -63,6 +71,24 @@ export class Transport implements Caller {
     return this.#sendForContent(call, mediaType, ({ body }, patience) =>
       download(body ?? new Blob([]).stream(), patience, this.baseUrl),
     )
+  }
+
+  webSocket(path: Call["path"], query: Call["query"]): Answer<WebSocketLike> {
+    const { WebSocket } = this.#effects
+    if (WebSocket === undefined) return failure("unavailable", noWebSocket)
+    const request = requestOf(
+      { method: "GET", path, ...(query && { query }) },
+      this.#apiKey,
+      this.baseUrl,
+      json,
+    )
+    if ("success" in request) return request
+    request.url.protocol = request.url.protocol.replace("http", "ws")
+    try {
+      return { success: true, body: new WebSocket(request.url.href) }
+    } catch (error) {
+      return failure("unavailable", `No WebSocket to ${this.baseUrl} can be made: ${reason(error)}`)
+    }
   }
 
   async upload<T>(call: Call, content: Content, isAnswer: (body: unknown) => body is T): Promise<Answer<T>> {

@@ -41,6 +41,15 @@ export type FileList = Schemas["FileList"]
 /** The snapshot that followed a change of files, if any. */
 export type FilesChanged = Schemas["FilesChanged"]
 
+/** What a terminal is to be like. */
+export type TerminalRequest = Schemas["TerminalRequest"]
+
+/** What admits to a terminal, once. */
+export type TerminalTicket = Schemas["TerminalTicket"]
+
+/** How a terminal's shell ended. */
+export type TerminalExit = Extract<Schemas["TerminalMessage"], { type: "exit" }>
+
 type RunAnswer = Schemas["RunAnswer"]
 
 /** What a command printed, and the snapshot taken after it. */

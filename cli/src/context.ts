@@ -1,5 +1,6 @@
-import type { Client } from "opensandbox"
+import type { Client, ClientOptions } from "opensandbox"
 import type { HostProbe } from "./doctor/host-probe.js"
+import type { LocalTerminal } from "./local-terminal.js"
 import type { ServerPackage } from "./server-package.js"
 
 /** The world outside, as the commands see it. */
@@ -17,8 +18,10 @@ export interface Context {
   stdin: () => ReadableStream<Uint8Array>
   /** Which of the standard streams a person sits at. */
   isTerminal: { stdin: boolean; stdout: boolean; stderr: boolean }
+  /** The terminal that a person sits at, if one does. */
+  terminal: LocalTerminal
   /** A client of the server that the environment names. */
-  connect: () => Client
+  connect: (options?: ClientOptions) => Client
   /** Loaded only by the commands that need it, since it brings native modules with it. */
   loadServer: () => Promise<ServerPackage>
   probeHost: HostProbe

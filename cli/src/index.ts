@@ -3,6 +3,7 @@ import { isatty } from "node:tty"
 import { Client } from "opensandbox"
 import { realHostProbe } from "./doctor/real-host-probe.js"
 import { exitCodes } from "./exit-codes.js"
+import { localTerminal } from "./local-terminal.js"
 import { main } from "./main.js"
 import { isReaderGone } from "./reader-gone.js"
 
@@ -27,7 +28,8 @@ process.exitCode = await main(process.argv.slice(2), {
   stderr: (text) => process.stderr.write(text),
   stdin: () => Readable.toWeb(process.stdin) as ReadableStream<Uint8Array>,
   isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
-  connect: () => new Client(),
+  terminal: localTerminal,
+  connect: (options) => new Client(undefined, undefined, options),
   loadServer: () => import("@opensandbox/server"),
   probeHost: realHostProbe,
   now: () => performance.now(),

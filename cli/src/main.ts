@@ -20,6 +20,7 @@ import { addRm } from "./commands/rm.js"
 import { addRmSnapshot } from "./commands/rm-snapshot.js"
 import { addRun } from "./commands/run.js"
 import { addServe } from "./commands/serve.js"
+import { addShell } from "./commands/shell.js"
 import { addShow } from "./commands/show.js"
 import { addSnapshot } from "./commands/snapshot.js"
 import { addSnapshots } from "./commands/snapshots.js"
@@ -76,6 +77,7 @@ function buildProgram(context: Context): Command {
   addLogs(program, context)
   addKill(program, context)
   addCp(program, context)
+  addShell(program, context)
   addSnapshots(program, context)
   addSnapshot(program, context)
   addRmSnapshot(program, context)
@@ -100,7 +102,7 @@ const help =
   "  OPENSANDBOX_BASE_URL  the server's address (default: http://localhost:4000)\n" +
   "\nExit codes:\n" +
   `  0 done, ${exitCodes.failed} not done, ${exitCodes.usage} wrong usage; ` +
-  `"run" passes its command's on, or ${exitCodes.notRun}\n` +
+  `"run" and "shell" pass their command's on, or ${exitCodes.notRun}\n` +
   examples(
     "opensandbox serve",
     "opensandbox create my-box",

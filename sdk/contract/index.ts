@@ -12,3 +12,4 @@ export {
   type RouteQuery,
 } from "./routes.js"
 export { snapshotLabel } from "./schemas/snapshot.js"
+export { terminalResize, type TerminalMessage } from "./schemas/terminal.js"

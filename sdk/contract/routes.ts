@@ -110,6 +110,18 @@ export const routes = {
     eventStream: true,
     summary: "Run a shell command to its end, then take a snapshot unless the request wants none",
   },
+  openTerminal: {
+    method: "POST",
+    path: "/vms/:name/terminal",
+    auth: "key",
+    params: schemas.vmParams,
+    body: schemas.terminalRequest,
+    response: schemas.terminalTicket,
+    status: 201,
+    errors: ["invalid_request", "not_found", "too_large", "limit_reached"],
+    summary:
+      "Get a ticket for a terminal, which opens as a WebSocket; a snapshot is taken when its shell has ended",
+  },
   wipeVm: {
     method: "POST",
     path: "/vms/:name/wipe",

@@ -457,6 +457,95 @@ export interface components {
       /** @description Lines. */
       rows: number
     }
+    /**
+     * @description The terminal to open.
+     * @default {}
+     */
+    TerminalRequest: {
+      /**
+       * @description The terminal's width in characters. Default 80.
+       * @default 80
+       */
+      cols?: number
+      /**
+       * @description The terminal's height in characters. Default 24.
+       * @default 24
+       */
+      rows?: number
+      /**
+       * @description The value of TERM. Default `xterm-256color`.
+       * @default xterm-256color
+       */
+      term?: string
+      /** @description The program to talk to. Default: bash, as a login shell. */
+      shell?: string
+      /** @description A shell command to run in the terminal; left out for an interactive shell. */
+      command?: string
+      /** @description Added to the environment that every command gets. */
+      env?: {
+        [key: string]: string
+      }
+    }
+    /** @description Admits to one terminal. It opens as a WebSocket at `GET /vms/{name}/terminal?ticket=TICKET`, which needs no other key. Binary messages are the terminal's bytes, both ways. Text messages are JSON: the client sends TerminalResize, the server sends TerminalMessage. */
+    TerminalTicket: {
+      /** @description Opens the terminal, once: as the parameter `ticket` of the WebSocket's URL. */
+      ticket: string
+      /**
+       * Format: date-time
+       * @description Until when it does so, ISO 8601 in UTC.
+       */
+      expires_at: string
+    }
+    /** @description The size of the client's window has changed. */
+    TerminalResize: {
+      /** @constant */
+      type: "resize"
+      cols: number
+      rows: number
+    }
+    /** @description What the server says besides the terminal's bytes. */
+    TerminalMessage:
+      | {
+          /** @constant */
+          type: "opened"
+        }
+      | {
+          /** @constant */
+          type: "exit"
+          /** @description The exit code; null when a signal ended the shell. */
+          exitCode: number | null
+          /** @description The signal that ended it, as in `KILL`; null when it exited. */
+          signal: string | null
+          /** @description The snapshot that was taken after it. */
+          snapshot: string | null
+        }
+      | {
+          /** @constant */
+          type: "failure"
+          /** @description What went wrong and what to do about it, for people. */
+          error: string
+          /**
+           * @description What went wrong, for programs.
+           * @enum {string}
+           */
+          code:
+            | "invalid_request"
+            | "unauthorized"
+            | "forbidden"
+            | "not_found"
+            | "already_exists"
+            | "busy"
+            | "interrupted"
+            | "aborted"
+            | "too_large"
+            | "limit_reached"
+            | "quota_exceeded"
+            | "damaged"
+            | "internal"
+            | "unavailable"
+            | "disk_full"
+            | "timeout"
+        }
     /** @description Confirmation. */
     Message: {
       /** @description What was done, for people. */

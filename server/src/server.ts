@@ -3,6 +3,7 @@ import { Failure } from "./failure.js"
 import { createApp } from "./http/app.js"
 import { HttpServer, type HttpService } from "./http/http-server.js"
 import { InFlight } from "./http/in-flight.js"
+import { apiUpgrade } from "./http/upgrade.js"
 import { Keyring } from "./keys/keyring.js"
 import { createLog } from "./log.js"
 import { Metrics } from "./metrics.js"
@@ -19,6 +20,7 @@ import { openDatabase } from "./store/database.js"
 import { KeyStore } from "./store/key-store.js"
 import { PortStore } from "./store/port-store.js"
 import { Teardown } from "./teardown.js"
+import { Terminals } from "./terminals/terminals.js"
 
 /** How long requests under way may go on once the server stops, in milliseconds. */
 const patienceMs = 3_000
@@ -73,10 +75,12 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   metrics.includeProcess()
   const links = new SignedLinks(await linkKey(config.dataDirectory), now)
   const portAccess = new PortAccess({ service, keyring, store: new PortStore(database), links })
-  const app = createApp({ service, keyring, metrics, portAccess, inFlight, log, now })
+  const terminals = new Terminals({ service, keyring, log, now })
+  const app = createApp({ service, keyring, metrics, portAccess, terminals, inFlight, log, now })
   const key = await hostKey(config.dataDirectory)
   const api = (onlySandbox?: string): HttpService => ({
     fetch: (request) => app.fetch(request, onlySandbox === undefined ? {} : { onlySandbox }),
+    upgrade: apiUpgrade({ terminals, log }, onlySandbox),
   })
   const ports = new SandboxPorts(api, { hostKey: key, keyring, service, log })
   teardown.add(() => ports.closeAll())

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Client, type Sandbox } from "opensandbox"
+import { WebSocket } from "ws"
 import { eventually } from "./eventually.js"
 import { killMachine, runningMachines, type RunningMachine } from "./machines.js"
 import { cli, repository } from "./repository.js"
@@ -73,7 +74,7 @@ export class TestServer {
 
   /** The SDK's client for it. */
   client(apiKey: string = this.apiKey): Client {
-    return new Client(apiKey, this.#url)
+    return new Client(apiKey, this.#url, { WebSocket })
   }
 
   /** A reference to a sandbox, valid until the next restart. */

@@ -3,11 +3,14 @@ import { jsonFlag, reportFailure, type JsonOption } from "../conclude.js"
 import type { Context } from "../context.js"
 import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
+import { canInteract, interact } from "../interact.js"
 import { runDetached } from "./run-detached.js"
 
 interface RunOptions extends JsonOption {
   timeout?: number
   detach?: true
+  interactive?: true
+  tty?: true
 }
 
 export function addRun(program: Command, context: Context): void {
@@ -27,6 +30,7 @@ export function addRun(program: Command, context: Context): void {
           "opensandbox run my-box 'echo hi > file && cat file'",
           "opensandbox run my-box --timeout 600 make -j2",
           "opensandbox run my-box -d 'npm run dev'",
+          "opensandbox run -it my-box python3",
         ),
     )
     .action(async (name: string, words: string[], before: RunOptions) => {
@@ -37,7 +41,11 @@ export function addRun(program: Command, context: Context): void {
       const command = [...operands, ...unknown].join(" ")
       if (command === "") run.error("error: missing required argument 'command'")
       const options = { ...before, ...after.opts<RunOptions>() }
-      if (options.detach !== true) await runCommand(context, name, command, options)
+      if (options.tty === true) {
+        const problem = problemWithTerminal(context, options)
+        if (problem !== undefined) run.error(`error: ${problem}`)
+        await interact(context, name, { command })
+      } else if (options.detach !== true) await runCommand(context, name, command, options)
       else if (options.timeout === undefined) await runDetached(context, name, command, options)
       else run.error("error: a command in the background has no --timeout; end it with opensandbox kill")
     })
@@ -48,7 +56,17 @@ const addOptions = (command: Command) =>
   command
     .option("--timeout <seconds>", "kill the command after so long (default: 30)", parseSeconds)
     .option("-d, --detach", "start it in the background and print its number; no snapshot is taken")
+    .option("-t, --tty", "give the command a terminal, as an editor needs; what is typed reaches it")
+    .option("-i, --interactive", "goes with -t, as in -it")
     .option(...jsonFlag)
+
+/** Why a command cannot have the person's terminal, if so. */
+function problemWithTerminal(context: Context, options: RunOptions): string | undefined {
+  if (options.json === true || options.timeout !== undefined || options.detach === true) {
+    return "-t goes with none of --detach, --json and --timeout"
+  }
+  return canInteract(context) ? undefined : "-t needs a terminal to connect the command's with"
+}
 
 function parseSeconds(text: string): number {
   const seconds = text.trim() === "" ? Number.NaN : Number(text)

@@ -35,6 +35,11 @@ export async function runCli(args: readonly string[], world: Partial<Context> = 
     },
     stdin: () => new Blob([]).stream(),
     isTerminal: { stdin: false, stdout: false, stderr: false },
+    terminal: {
+      size: () => ({ cols: 80, rows: 24 }),
+      onResize: () => () => undefined,
+      takeKeys: () => () => undefined,
+    },
     connect: () => new Client("ws_k", "http://127.0.0.1:1"),
     loadServer: () => Promise.reject(new Error("no server in this test")),
     probeHost: healthyHost,

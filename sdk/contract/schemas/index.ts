@@ -40,3 +40,4 @@ export {
   snapshotRequest,
   undoAnswer,
 } from "./snapshot.js"
+export { terminalMessage, terminalRequest, terminalResize, terminalTicket } from "./terminal.js"

@@ -5,6 +5,7 @@ import type { Metrics } from "../metrics.js"
 import type { PortAccess } from "../proxy/port-access.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import { processHandlers } from "../processes/process-handlers.js"
+import type { Terminals } from "../terminals/terminals.js"
 import type { Handlers } from "./call.js"
 import { fileHandlers } from "./file-handlers.js"
 
@@ -14,11 +15,19 @@ export interface HandlerParts {
   keyring: Keyring
   metrics: Pick<Metrics, "text">
   portAccess: PortAccess
+  terminals: Pick<Terminals, "admit">
   now: Clock
 }
 
 /** What each route does, once the caller is known and the request is valid. */
-export function createHandlers({ service, keyring, metrics, portAccess, now }: HandlerParts): Handlers {
+export function createHandlers({
+  service,
+  keyring,
+  metrics,
+  portAccess,
+  terminals,
+  now,
+}: HandlerParts): Handlers {
   const openApi = { ...openApiDocument() }
 
   return {
@@ -40,6 +49,7 @@ export function createHandlers({ service, keyring, metrics, portAccess, now }: H
       reportTimings({ guest: timings.guestMs, sync: timings.syncMs, snapshot: timings.snapshotMs })
       return answer
     },
+    openTerminal: ({ principal, params, body }) => terminals.admit(principal, params.name, body),
     wipeVm: async ({ principal, params }) => {
       await service().wipe(principal.ownerId, params.name)
       return { message: `The workspace of sandbox "${params.name}" is empty` }

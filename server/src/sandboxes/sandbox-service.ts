@@ -152,6 +152,8 @@ export interface SessionRequest {
   pty?: Terminal
   /** Added to the environment that every command gets. */
   env?: Record<string, string>
+  /** What the snapshot's record calls the command; the command itself when left out. */
+  recordAs?: string
 }
 
 export interface Terminal {
@@ -178,6 +180,8 @@ export interface SandboxSession {
   /** Closes the command's standard input. */
   end(): void
   resize(cols: number, rows: number): void
+  /** Signals the command's process group; the name is without `SIG`, as in `TERM`. */
+  signal(name: string): void
   /** Kills the command. `ended` still settles. */
   cancel(): void
 }
@@ -185,4 +189,6 @@ export interface SandboxSession {
 export interface SessionEnd {
   exitCode: number | null
   signal: string | null
+  /** The name of the snapshot that was taken after it; null when it was cancelled. */
+  snapshot: string | null
 }

@@ -143,14 +143,19 @@ export class Sandbox {
   }
 
   /** Starts a command or a shell whose input and output flow; takes a snapshot when it has ended by itself. */
-  openSession(request: SessionRequest, handlers: SessionHandlers): Promise<SandboxSession> {
+  openSession({ recordAs, ...request }: SessionRequest, handlers: SessionHandlers): Promise<SandboxSession> {
+    const recorded = recordAs ?? request.command ?? null
     return new Promise((resolve, reject) => {
       const whole = this.#beside(async (machine, era) => {
         const execution = machine.exec({ ...request, stdin: true, sync: true }, handlers)
         let cancelled = false
         const ended = commandEnd(machine, execution, { era }).then(async (result) => {
-          if (!cancelled) await this.#record(machine, era, request.command ?? null, result)
-          return { exitCode: result.exitCode, signal: result.signal?.replace(/^SIG/, "") ?? null }
+          const taken = cancelled ? undefined : await this.#record(machine, era, recorded, result)
+          return {
+            exitCode: result.exitCode,
+            signal: result.signal?.replace(/^SIG/, "") ?? null,
+            snapshot: taken?.name ?? null,
+          }
         })
         resolve({
           ended,
@@ -160,6 +165,9 @@ export class Sandbox {
           },
           resize: (cols, rows) => {
             execution.resize(cols, rows)
+          },
+          signal: (name) => {
+            execution.signal(`SIG${name}`)
           },
           cancel: () => {
             cancelled = true

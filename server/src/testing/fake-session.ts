@@ -14,10 +14,10 @@ const commands: Record<string, (session: FakeSession) => void | Promise<void>> =
     session.exit(7)
   },
   killed: (session) => {
-    session.finish({ exitCode: null, signal: "KILL" })
+    session.finish({ exitCode: null, signal: "KILL", snapshot: "cmd_2" })
   },
   crashed: (session) => {
-    session.finish({ exitCode: null, signal: "BUS" })
+    session.finish({ exitCode: null, signal: "BUS", snapshot: "cmd_2" })
   },
   interrupted: (session) => {
     session.breakOff(new Failure("interrupted", "A restore ended the command."))
@@ -46,6 +46,7 @@ export class FakeSession implements SandboxSession {
   readonly request: SessionRequest
   readonly ended: Promise<SessionEnd>
   readonly sizes: string[] = []
+  readonly signals: string[] = []
   cancelled = false
   /** Bytes of output that were taken. */
   printed = 0
@@ -66,7 +67,7 @@ export class FakeSession implements SandboxSession {
   }
 
   exit(exitCode: number): void {
-    this.finish({ exitCode, signal: null })
+    this.finish({ exitCode, signal: null, snapshot: "cmd_2" })
   }
 
   async print(text: string): Promise<void> {
@@ -95,8 +96,13 @@ export class FakeSession implements SandboxSession {
     void this.#handlers.onStdout(Buffer.from(`size ${cols}x${rows}\r\n`))
   }
 
+  signal(name: string): void {
+    this.signals.push(name)
+    this.finish({ exitCode: null, signal: name, snapshot: "cmd_2" })
+  }
+
   cancel(): void {
     this.cancelled = true
-    this.finish({ exitCode: null, signal: "KILL" })
+    this.finish({ exitCode: null, signal: "KILL", snapshot: null })
   }
 }

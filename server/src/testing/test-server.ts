@@ -8,6 +8,7 @@ import { SignedLinks } from "../proxy/signed-links.js"
 import { openDatabase } from "../store/database.js"
 import { KeyStore } from "../store/key-store.js"
 import { PortStore } from "../store/port-store.js"
+import { Terminals } from "../terminals/terminals.js"
 import { FakeSandboxes } from "./fake-sandboxes.js"
 
 /** The HTTP API over fake sandboxes, with a key of each kind. */
@@ -18,6 +19,7 @@ export interface TestServer {
   metrics: Metrics
   inFlight: InFlight
   portAccess: PortAccess
+  terminals: Terminals
   /** What was logged at level info and above, as one text. */
   logged: () => string
   keys: { admin: string; user: string; other: string }
@@ -40,7 +42,8 @@ export async function createTestServer(): Promise<TestServer> {
   const service = () => sandboxes
   const links = new SignedLinks(new Uint8Array(32), now)
   const portAccess = new PortAccess({ service, keyring, store: new PortStore(database), links })
-  const app = createApp({ service, keyring, metrics, portAccess, inFlight, log, now })
+  const terminals = new Terminals({ service, keyring, log, now })
+  const app = createApp({ service, keyring, metrics, portAccess, terminals, inFlight, log, now })
   // What the database knows of the fake sandboxes, all of which have this number.
   const row = { id: 1, owner_id: 0, name: "fake", image_key: "none", created_at: frozenNow }
   await database.insertInto("sandboxes").values(row).execute()
@@ -54,6 +57,7 @@ export async function createTestServer(): Promise<TestServer> {
     metrics,
     inFlight,
     portAccess,
+    terminals,
     logged: () => lines.join(""),
     keys: { admin: admin.key, user: user.key, other: other.key },
     userId: user.id,
