@@ -45,10 +45,8 @@ export async function* processEvents(
   while (!signal.aborted) {
     const query = { streams, offset: next?.toString(), follow: String(follow) }
     const answer = await caller.stream({ ...output, query, signal }, "text/event-stream")
-    if (signal.aborted && answer.success) answer.body.cancel().catch(() => undefined)
-    else if (answer.success) {
-      const events = serverEvents(answer.body, signal)
-      for await (const { event, data, id } of events) {
+    if (answer.success) {
+      for await (const { event, data, id } of serverEvents(answer.body, signal)) {
         lost = undefined
         const read = readEvent(event, parseJson(data))
         if (read !== undefined && "success" in read) {
@@ -80,6 +78,7 @@ async function* serverEvents(
   // A read that waits ends with that as well.
   const cancel = () => void reader.cancel().catch(() => undefined)
   signal.addEventListener("abort", cancel)
+  if (signal.aborted) cancel()
   const decoder = new TextDecoder()
   const parser = new EventParser()
   try {

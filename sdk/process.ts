@@ -131,13 +131,14 @@ export class Process<Data = string> {
   }
 
   /**
-   * Kills it, at the end of an `await using`.
+   * Kills it and waits until it has ended, at the end of an `await using`.
    * @throws Error when it cannot be killed
    * @example
    * await using process = unwrap(await sandbox.start("npm run dev")).process
    */
   async [Symbol.asyncDispose](): Promise<void> {
     const killed = await this.kill("SIGKILL")
+    if (killed.success) await this.wait()
     this.detach()
     // One that has ended needs no killing.
     if (!killed.success && killed.code !== "not_found") throw new Error(killed.error)

@@ -15,7 +15,7 @@ interface EventSink {
   /** Aborted when nobody listens any more, or when the server stops: the work behind the events has to end then. */
   readonly signal: AbortSignal
   /** Sends an event. Fulfilled when the client has taken all before it, and at once when it is gone. */
-  send(event: ServerEvent): Promise<void>
+  readonly send: (event: ServerEvent) => Promise<void>
 }
 
 /** Sends the events of an answer but the last, which it gives back. */

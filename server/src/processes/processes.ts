@@ -26,7 +26,7 @@ export interface OutputReading {
    */
   readonly ended: Promise<ProcessEnd | undefined>
   /** Listens no more. The process goes on. */
-  cancel(): void
+  readonly cancel: () => void
 }
 
 /**

@@ -97,13 +97,10 @@ export class SandboxProcesses implements Processes {
   write(pid: number, input: ReadableStream<Uint8Array>, end: boolean): Promise<number> {
     return this.#now(pid, async ({ processes }) => {
       let written = 0
-      for await (const chunk of input) {
-        for (let at = 0; at < chunk.length; at += mostInput) {
-          const piece = chunk.subarray(at, at + mostInput)
-          const taken = await processes.write(pid, piece, false)
-          written += taken
-          if (taken < piece.length) return written
-        }
+      for await (const piece of inputPieces(input)) {
+        const taken = await processes.write(pid, piece, false)
+        written += taken
+        if (taken < piece.length) return written
       }
       if (end || written === 0) await processes.write(pid, new Uint8Array(), end)
       return written
@@ -133,6 +130,19 @@ async function ask<T>({ machine, era }: Present, activity: Activity<T>): Promise
     return await activity(machine, era)
   } catch (error) {
     throw processFailure(error, era)
+  }
+}
+
+/** Input in pieces that the guest takes at one time. What is not asked for is not read. */
+async function* inputPieces(input: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = input.getReader()
+  try {
+    for (let { value } = await reader.read(); value !== undefined; { value } = await reader.read()) {
+      for (let at = 0; at < value.length; at += mostInput) yield value.subarray(at, at + mostInput)
+    }
+  } finally {
+    // Does nothing to a body that has ended.
+    reader.cancel().catch(() => undefined)
   }
 }
 

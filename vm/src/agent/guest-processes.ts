@@ -45,7 +45,7 @@ export interface ProcessOutputRequest {
 }
 
 /** How a process ended. */
-export interface GuestProcessEnd {
+interface GuestProcessEnd {
   /** null when a signal ended the shell. */
   readonly exitCode: number | null
   /** The signal's name, as in `SIGKILL`; null when the shell exited. */
