@@ -65,8 +65,7 @@ export interface RunOptions {
  */
 export class Sandbox {
   readonly name: string
-  /** Its files, one by one. */
-  readonly files: Files
+  readonly #files: Files
   readonly #caller: Caller
   readonly #ports: Ports
   readonly #processes: Processes
@@ -76,7 +75,16 @@ export class Sandbox {
     this.#ports = new Ports(caller, name)
     this.#processes = new Processes(caller, name)
     this.name = name
-    this.files = new Files(caller, name)
+    this.#files = new Files(caller, name)
+  }
+
+  /**
+   * Its files, one by one.
+   * @example
+   * await sandbox.files.write("notes.txt", "first line\n")
+   */
+  get files(): Files {
+    return this.#files
   }
 
   /**

@@ -4,13 +4,9 @@ import { open, rename, rm, stat } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { Readable, Writable } from "node:stream"
 
-/** The content of a local file. @throws when it cannot be read. */
+/** The content of a local file. @throws when it cannot be opened. */
 export async function readLocalFile(path: string): Promise<ReadableStream<Uint8Array>> {
   const handle = await open(path)
-  if ((await handle.stat()).isDirectory()) {
-    await handle.close()
-    throw new Error(`${path} is a directory`)
-  }
   return Readable.toWeb(handle.createReadStream()) as ReadableStream<Uint8Array>
 }
 
