@@ -139,6 +139,15 @@ test("wait gives the end, or why there is none", async () => {
   expect(outputPaths()[0]).toContain("streams=none")
 })
 
+test("a wait that is answered without an end fails", async () => {
+  const process = await startProcess((_, response) => {
+    begin(response)
+    send(response, "replayed", {})
+    response.end()
+  })
+  expect(await process.wait()).toMatchObject({ success: false, code: "unavailable" })
+})
+
 test("detaching ends what is being read and waited for, and the connections with it", async () => {
   let open = 0
   const process = await startProcess((_, response) => {

@@ -4,8 +4,10 @@ import type { Call, Caller } from "./call.js"
 import { processEvents, type Listening, type Outcome, type ProcessEvent } from "./process-events.js"
 import { ProcessInput } from "./process-input.js"
 import { bytesDecoder, decoded, textDecoder, type Encoding, type OutputPiece } from "./process-output.js"
-import type { SimpleResult, WaitResult } from "./results.js"
+import { failure, type SimpleResult, type WaitResult } from "./results.js"
 import { isMessage } from "./shapes.js"
+
+const unended = failure("unavailable", "The sandbox stopped telling of the process before its end")
 
 /** How to listen to a process. */
 export interface ProcessOptions {
@@ -98,7 +100,7 @@ export class Process<Data = string> {
     const events = this.#events("none", true)
     for (;;) {
       const { done, value } = await events.next()
-      if (done === true && !("running" in value)) return value
+      if (done === true) return "running" in value ? unended : value
     }
   }
 

@@ -85,6 +85,26 @@ test("another client gets what was printed and what is, and the first one goes o
   succeeded(await sandbox.destroy())
 })
 
+test(
+  "a reader that keeps up misses nothing of what is more than the sandbox keeps",
+  { timeout: longMs },
+  async () => {
+    const sandbox = await server.create()
+    let skipped = 0
+    const onSkipped = (bytes: number) => (skipped += bytes)
+    const { process } = succeeded(
+      await sandbox.start("read x; seq 600000; echo done >&2", { encoding: "buffer", onSkipped }),
+    )
+    const read = all(process.stdout)
+    succeeded(await process.stdin.write("\n"))
+    expect(await process.wait()).toMatchObject({ exitCode: 0 })
+    const text = Buffer.concat(await read).toString()
+    expect(text).toBe(Array.from({ length: 600_000 }, (_, n) => `${n + 1}\n`).join(""))
+    expect(skipped).toBe(0)
+    succeeded(await sandbox.destroy())
+  },
+)
+
 test("a terminal has a size, which can be changed", async () => {
   const sandbox = await server.create()
   const { process } = succeeded(
