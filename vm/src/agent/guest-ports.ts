@@ -1,9 +1,8 @@
-import { z } from "zod"
 import { within } from "../deadline.js"
 import type { AgentConnection } from "./connection.js"
-import { AgentGoneError, ProtocolError } from "./errors.js"
+import { ListenerStream, type ConnectionHandler, type GuestListener } from "./guest-listener.js"
 import { GuestSocket } from "./guest-socket.js"
-import { awaitPortDone, connectionDone, incoming, listenDone, listening } from "./messages.js"
+import { awaitPortDone, connectionDone, listenDone } from "./messages.js"
 
 /** An end of a TCP connection inside the guest. */
 export interface GuestAddress {
@@ -12,26 +11,8 @@ export interface GuestAddress {
   readonly port: number
 }
 
-/** Something that takes TCP connections inside the guest. */
-export interface GuestListener {
-  /** Where it listens. */
-  readonly port: number
-  /** Settles, never with an error, when it listens no more. */
-  readonly ended: Promise<void>
-  /** Listens no more. The connections that it took go on. */
-  close(): void
-}
-
-/** Takes a connection; `from` is its other end. */
-export type ConnectionHandler = (socket: GuestSocket, from: { host: string; port: number }) => void
-
-/** Connections of one listener that may be on their way here at one time; the agent lets fewer wait. */
-const maxArriving = 64
-
 /** How long the guest may take to hand over a connection, in milliseconds. */
 const handOverMilliseconds = 10_000
-
-const listenEvent = z.union([listening, incoming])
 
 /** The TCP ports of a guest. No port of the host is opened. */
 export class GuestPorts {
@@ -63,57 +44,17 @@ export class GuestPorts {
     onConnection: ConnectionHandler,
     deadlineMs: number,
   ): Promise<GuestListener> {
-    let arriving = 0
-    let id: number | undefined
-    const take = async (connection: number, from: { host: string; port: number }, listener: number) => {
-      arriving++
-      try {
-        onConnection(await this.#accept(listener, connection), from)
-      } catch {
-        // It has gone again before it could be taken.
-      } finally {
-        arriving--
-      }
-    }
-    let onListening: (port: number) => void = () => undefined
-    const bound = new Promise<number>((resolve) => {
-      onListening = resolve
-    })
     const request = { op: "listen", port, ...(host !== undefined && { host }) } as const
-    const stream = this.#agent.stream(request, listenDone, {
-      onEvent: (json) => {
-        const told = listenEvent.safeParse(json)
-        if (!told.success || arriving >= maxArriving)
-          throw new ProtocolError("an event that no listener may send")
-        const { data } = told
-        if ("listener" in data) {
-          id = data.listener
-          onListening(data.port)
-        } else if (id === undefined) {
-          throw new ProtocolError("a connection to what does not listen yet")
-        } else {
-          void take(data.connection, { host: data.host, port: data.port }, id)
-        }
-      },
-    })
-    const early = stream.done.then(() => {
-      throw new AgentGoneError("the listener ended before it listened")
-    })
+    const listener = new ListenerStream(
+      (handlers) => this.#agent.stream(request, listenDone, handlers),
+      (listener, connection) => this.#accept(listener, connection),
+      onConnection,
+    )
     try {
-      const at = await within(deadlineMs, "listening in the guest", Promise.race([bound, early]))
-      const ended = stream.done.then(
-        () => undefined,
-        () => undefined,
-      )
-      return {
-        port: at,
-        ended,
-        close: () => {
-          stream.cancel()
-        },
-      }
+      await within(deadlineMs, "listening in the guest", listener.listening)
+      return listener
     } catch (error) {
-      stream.cancel()
+      listener.close()
       throw error
     }
   }
