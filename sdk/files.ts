@@ -1,5 +1,6 @@
 import type { Call, Caller, Content } from "./call.js"
 import { maxFileDepth } from "./contract/limits.js"
+import { Directories } from "./directories.js"
 import { readWhole } from "./read-whole.js"
 import type { Failure } from "./results.js"
 import { isFileInfo, isFileList, isFilesChanged } from "./shapes.js"
@@ -54,11 +55,12 @@ export interface ReplaceOptions extends ChangeOptions {
  * for what the server, the network or the sandbox does. A link is followed, except by `remove`, `rename` and `copy`,
  * which take the link itself.
  */
-export class Files {
+export class Files extends Directories {
   readonly #caller: Caller
   readonly #sandbox: string
 
   constructor(caller: Caller, sandbox: string) {
+    super(caller, sandbox)
     this.#caller = caller
     this.#sandbox = sandbox
   }

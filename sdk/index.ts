@@ -1,4 +1,15 @@
 export { Client, type ClientOptions } from "./client.js"
+export type {
+  Directories,
+  DownloadOptions,
+  DownloadResult,
+  DownloadTarResult,
+  UploadOptions,
+  UploadResult,
+  UploadTarOptions,
+  WatchOptions,
+  WatchResult,
+} from "./directories.js"
 export type { ErrorCode } from "./contract/error-codes.js"
 export type { AttachOptions, Process, ProcessOptions } from "./process.js"
 export type { OutputPiece } from "./process-output.js"
@@ -45,6 +56,8 @@ export type {
 export { Sandbox, type RunOptions } from "./sandbox.js"
 export { Terminal, type TerminalOptions } from "./terminal.js"
 export type { WebSocketConstructor, WebSocketLike } from "./web-socket.js"
+export type { TransferProgress } from "./local/progress.js"
+export type { Watcher, WatchEvent } from "./watcher.js"
 export type {
   Change,
   Diff,

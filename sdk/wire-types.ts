@@ -40,6 +40,8 @@ export type FileList = Schemas["FileList"]
 
 /** The snapshot that followed a change of files, if any. */
 export type FilesChanged = Schemas["FilesChanged"]
+/** What was made of an archive. */
+export type UnpackAnswer = Schemas["UnpackAnswer"]
 
 /** What a terminal is to be like. */
 export type TerminalRequest = Schemas["TerminalRequest"]

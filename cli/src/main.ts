@@ -25,6 +25,7 @@ import { addShow } from "./commands/show.js"
 import { addSnapshot } from "./commands/snapshot.js"
 import { addSnapshots } from "./commands/snapshots.js"
 import { addUndo } from "./commands/undo.js"
+import { addWatch } from "./commands/watch.js"
 import { addWipe } from "./commands/wipe.js"
 import type { Context } from "./context.js"
 import { examples } from "./examples.js"
@@ -78,6 +79,7 @@ function buildProgram(context: Context): Command {
   addKill(program, context)
   addCp(program, context)
   addShell(program, context)
+  addWatch(program, context)
   addSnapshots(program, context)
   addSnapshot(program, context)
   addRmSnapshot(program, context)

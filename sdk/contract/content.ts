@@ -41,3 +41,21 @@ export const processInput = {
   mediaType: "application/octet-stream",
   description: "The bytes for the process's standard input.",
 } as const satisfies Content
+
+/** What is in a directory of a guest. */
+export const tar = {
+  mediaType: "application/x-tar",
+  description:
+    "A tar archive with paths below the directory: files, directories, symbolic and hard links, with extended headers of " +
+    "pax. A connection that ends before the archive does is broken, never closed in order.",
+} as const satisfies Content
+
+/** What happens in a directory of a guest. */
+export const watchEvents = {
+  mediaType: "text/event-stream",
+  description:
+    "Server-sent events: `watching` once the watch is in force, then one for each thing that happens, with its JSON as " +
+    "data, in which `type` repeats the event's name. `create`, `change` and `delete` have an absolute `path`, `rename` " +
+    "has `path` and `to`. `overflow` says that events were lost, since they came faster than they were taken. `end` " +
+    "comes when the directory itself is gone, `error` with an ErrorBody when the watch failed. Comments are a heartbeat.",
+} as const satisfies Content

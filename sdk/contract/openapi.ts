@@ -56,6 +56,7 @@ const components = {
   TerminalTicket: schemas.terminalTicket,
   TerminalResize: schemas.terminalResize,
   TerminalMessage: schemas.terminalMessage,
+  UnpackAnswer: schemas.unpackAnswer,
   Message: schemas.message,
   Health: schemas.health,
   CreateKeyRequest: schemas.createKeyRequest,

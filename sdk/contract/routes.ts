@@ -4,6 +4,7 @@ import type { Route } from "./route.js"
 import { portRoutes } from "./routes/ports.js"
 import { processRoutes } from "./routes/processes.js"
 import { fileRoutes } from "./routes/files.js"
+import { directoryRoutes } from "./routes/directories.js"
 import * as schemas from "./schemas/index.js"
 
 const forkErrors = [
@@ -303,6 +304,7 @@ export const routes = {
   },
   ...portRoutes,
   ...processRoutes,
+  ...directoryRoutes,
   createKey: {
     method: "POST",
     path: "/keys",

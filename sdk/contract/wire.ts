@@ -546,6 +546,15 @@ export interface components {
             | "disk_full"
             | "timeout"
         }
+    /** @description What was made of an archive. */
+    UnpackAnswer: {
+      /** @description How many files, directories and links were made. */
+      files: number
+      /** @description What is in the files, in bytes. */
+      bytes: number
+      /** @description The name of the snapshot taken after it; null when none was wanted. */
+      snapshot: string | null
+    }
     /** @description Confirmation. */
     Message: {
       /** @description What was done, for people. */

@@ -208,6 +208,7 @@ const (
 	CodeNoProcess        Code = "no_process"
 	CodeTooManyProcesses Code = "too_many_processes"
 	CodeInputClosed      Code = "input_closed"
+	CodeBadArchive       Code = "bad_archive"
 )
 
 // Error is the answer to a request that failed.
@@ -296,6 +297,9 @@ func ParseRequest(payload []byte) (any, error) {
 		return parse(payload, func(Resize) error { return nil })
 	}
 	if request, err := parseFiles(head.Op, payload); request != nil || err != nil {
+		return request, err
+	}
+	if request, err := parseDirectories(head.Op, payload); request != nil || err != nil {
 		return request, err
 	}
 	return nil, fmt.Errorf("unknown op %.40q", head.Op)

@@ -67,7 +67,7 @@ func TestCodesAreThoseOfTheSchema(t *testing.T) {
 		CodeRefused, CodeUnreachable, CodeReset, CodeCannotListen, CodeNoConnection, CodeNotListening,
 		CodeNoProcess, CodeTooManyProcesses, CodeInputClosed,
 		CodeNotADirectory, CodeNotEmpty, CodeAlreadyExists, CodeNoSpace, CodeNotPermitted, CodeBadPath, CodeUnknownOwner,
-		CodeCancelled,
+		CodeCancelled, CodeBadArchive,
 	}
 	codes := readSchema(t).Codes
 	if len(codes) != len(ours) {
@@ -97,6 +97,8 @@ func TestMessagesHaveTheFieldsOfTheSchema(t *testing.T) {
 		"stat": Stat{}, "statDone": StatDone{}, "list": List{}, "listEntry": ListEntry{}, "listDone": ListDone{},
 		"readFile": ReadFile{}, "fileOpened": FileOpened{}, "writeFile": WriteFile{}, "mkdir": Mkdir{}, "remove": Remove{},
 		"rename": Rename{}, "copy": Copy{}, "setAttributes": SetAttributes{}, "filesChanged": FilesChanged{},
+		"pack": Pack{}, "packDone": PackDone{}, "unpack": Unpack{}, "unpackDone": UnpackDone{},
+		"watch": Watch{}, "watching": Watching{}, "watchEvent": WatchEvent{}, "watchDone": WatchDone{},
 	}
 	messages := readSchema(t).Messages
 	if len(messages) != len(ours) {

@@ -15,8 +15,10 @@ import (
 	"opensandbox/agent/internal/command"
 	"opensandbox/agent/internal/disk"
 	"opensandbox/agent/internal/files"
+	"opensandbox/agent/internal/pack"
 	"opensandbox/agent/internal/ports"
 	"opensandbox/agent/internal/protocol"
+	"opensandbox/agent/internal/watch"
 )
 
 // Guest is what a session can ask of the machine. An error may be a *protocol.Error.
@@ -32,6 +34,9 @@ type Guest interface {
 	Ports
 	Processes
 	Files() (files.Files, error)
+	Pack(path string, to io.Writer) error
+	Unpack(path string, from io.Reader) (pack.Unpacked, error)
+	Watch(path string, recursive bool) (*watch.Watcher, error)
 }
 
 type session struct {
@@ -190,6 +195,12 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 		return s.lookAtFiles(st, request)
 	case protocol.WriteFile, protocol.Mkdir, protocol.Remove, protocol.Rename, protocol.Copy, protocol.SetAttributes:
 		return s.changeFiles(st, request)
+	case protocol.Pack:
+		return protocol.PackDone{OK: true}, s.guest.Pack(protocol.PathBytes(request.Path), s.stdout(st))
+	case protocol.Unpack:
+		return s.unpack(st, request)
+	case protocol.Watch:
+		return protocol.WatchDone{OK: true}, s.watch(st, request)
 	default:
 		return protocol.Pong{OK: true, UptimeMs: s.guest.Uptime().Milliseconds()}, nil
 	}

@@ -8,17 +8,20 @@ import { parseGuestPath, type GuestPath } from "../guest-path.js"
 import { localTarget, readLocalFile, writeLocalFile } from "../local-file.js"
 import { meter, Progress } from "../progress.js"
 import { isReaderGone } from "../reader-gone.js"
+import { copyDirectoryIn, copyDirectoryOut } from "./cp-directory.js"
 
 interface CpOptions extends JsonOption {
+  recursive?: true
   snapshot: boolean
 }
 
 export function addCp(program: Command, context: Context): void {
   const command = program
     .command("cp")
-    .description("copy a file into a sandbox or out of it; a snapshot follows what goes in")
+    .description("copy a file or a directory into a sandbox or out of it; a snapshot follows what goes in")
     .argument("<from>", 'a local file, NAME:PATH in a sandbox, or "-" for the standard input')
     .argument("<to>", 'NAME:PATH in a sandbox, a local file or directory, or "-" for the standard output')
+    .option("-r, --recursive", "copy what is in a directory, as one stream")
     .option("--no-snapshot", "take no snapshot")
     .option(...jsonFlag)
     .addHelpText(
@@ -27,16 +30,21 @@ export function addCp(program: Command, context: Context): void {
         "in which the file keeps its name. A file that is replaced keeps its mode.\n" +
         examples(
           "opensandbox cp data.csv my-box:",
+          "opensandbox cp -r src my-box:project/src",
           "opensandbox cp my-box:out/result.json .",
           "tar c src | opensandbox cp - my-box:src.tar",
         ),
     )
   command.action(async (from: string, to: string, options: CpOptions) => {
     const [source, target] = [parseGuestPath(from), parseGuestPath(to)]
+    if (options.recursive === true && (from === "-" || to === "-"))
+      command.error('error: a directory is copied from a directory and to one, not "-"')
     if (from === "-" && target !== undefined && isDirectory(target.path))
       command.error(`error: name the file: opensandbox cp - ${to}NAME`)
-    if (source === undefined && target !== undefined) await copyIn(context, from, target, options)
-    else if (source !== undefined && target === undefined) await copyOut(context, source, to, options)
+    const [copyInto, copyFrom] =
+      options.recursive === true ? [copyDirectoryIn, copyDirectoryOut] : [copyIn, copyOut]
+    if (source === undefined && target !== undefined) await copyInto(context, from, target, options)
+    else if (source !== undefined && target === undefined) await copyFrom(context, source, to, options)
     else command.error('error: one of the two is a file in a sandbox, as in "my-box:notes.txt"')
   })
 }

@@ -7,6 +7,7 @@ import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import { processHandlers } from "../processes/process-handlers.js"
 import type { Terminals } from "../terminals/terminals.js"
 import type { Handlers } from "./call.js"
+import { directoryHandlers } from "./directory-handlers.js"
 import { fileHandlers } from "./file-handlers.js"
 
 /** What the routes work with. */
@@ -75,6 +76,7 @@ export function createHandlers({
     readSnapshotFile: ({ principal, params, query }) =>
       service().readAt(principal.ownerId, params.name, params.snapshot, query.path),
     ...fileHandlers(service),
+    ...directoryHandlers(service),
     diff: ({ principal, params, query }) => service().diff(principal.ownerId, params.name, query),
 
     forkVm: async ({ principal, params, body: { name, snapshot } }) => {

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener } from "@opensandbox/vm"
 import type { RouteAnswer, RouteBody } from "opensandbox/contract"
 import type { Processes } from "../processes/processes.js"
+import type { DirectoryService } from "../directories/directory-service.js"
 import type { FileService } from "../files/file-service.js"
 
 export type VMInfo = RouteAnswer<"getVm">
@@ -52,6 +53,8 @@ export interface SandboxService {
   readAt(owner: number, name: string, snapshot: string, path: string): Promise<Uint8Array<ArrayBuffer>>
   /** A sandbox's files. Throws `not_found` at once. */
   files(owner: number, name: string): FileService
+  /** A sandbox's directories, each as a whole. Throws `not_found` at once. */
+  directories(owner: number, name: string): DirectoryService
   retention(owner: number, name: string): Promise<RetentionStatus>
   /** Sets the limits, all of them anew, and deletes the snapshots that are beyond them. */
   setRetention(owner: number, name: string, request: RetentionRequest): Promise<RetentionStatus>

@@ -1,8 +1,9 @@
 import { setMaxListeners } from "node:events"
 import { failpoint } from "#failpoint"
 import { AgentError, type ExecResult, type Machine, type RewrittenLayer } from "@opensandbox/vm"
+import { SandboxDirectories } from "../directories/sandbox-directories.js"
 import { Failure } from "../failure.js"
-import { SandboxFiles } from "../files/sandbox-files.js"
+import { SandboxFiles, type Activities } from "../files/sandbox-files.js"
 import type { SandboxRow } from "../store/tables.js"
 import { commandEnd, exitCodeOf, killCommand } from "./command.js"
 import { History } from "./history.js"
@@ -43,6 +44,7 @@ export class Sandbox {
   /** What goes on in the background. */
   readonly processes: SandboxProcesses
   readonly files: SandboxFiles
+  readonly directories: SandboxDirectories
   readonly #means: SandboxMeans
   readonly #keeper: MachineKeeper
   readonly #turns = new Turns()
@@ -74,7 +76,7 @@ export class Sandbox {
       beside: (activity) => this.#beside(activity),
       present: () => this.#present(),
     })
-    this.files = new SandboxFiles({
+    const activities: Activities = {
       look: (activity) => this.#beside(activity, false),
       change: (activity) => this.#beside(activity),
       record: (changed, era, wrote) =>
@@ -82,7 +84,9 @@ export class Sandbox {
           era.throwIfAborted()
           return this.history.recordFiles(changed, wrote)
         }),
-    })
+    }
+    this.files = new SandboxFiles(activities)
+    this.directories = new SandboxDirectories(activities)
     if (machine !== undefined) this.#keeper.take(machine, rest)
   }
 

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener, Image } from "@opensandbox/vm"
+import type { DirectoryService } from "../directories/directory-service.js"
 import { Failure } from "../failure.js"
 import type { Processes } from "../processes/processes.js"
 import type { FileService } from "../files/file-service.js"
@@ -179,6 +180,10 @@ export class Sandboxes implements SandboxService {
   async undo(owner: number, name: string): Promise<{ snapshot: string }> {
     const { history } = this.#registry.find(owner, name)
     return this.#makingRoom(async () => ({ snapshot: await history.undo() }))
+  }
+
+  directories(owner: number, name: string): DirectoryService {
+    return this.#registry.find(owner, name).directories
   }
 
   files(owner: number, name: string): FileService {

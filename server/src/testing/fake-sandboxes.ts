@@ -19,6 +19,7 @@ import type {
   VMInfo,
 } from "../sandboxes/sandbox-service.js"
 import { FakeProcesses } from "./fake-processes.js"
+import { FakeDirectories } from "./fake-directories.js"
 import { FakeFiles } from "./fake-files.js"
 import { FakeSession } from "./fake-session.js"
 
@@ -34,6 +35,8 @@ export class FakeSandboxes implements SandboxService {
   readonly background = new FakeProcesses()
   /** The files of all of them. */
   readonly allFiles = new FakeFiles()
+  /** The directories of all of them. */
+  readonly allDirectories = new FakeDirectories()
   onRun: (request: RunRequest) => Promise<RunOutcome> = (request) => Promise.resolve(echoOf(request))
   onExport: (request: ExportRequest) => Promise<ReadableStream<Uint8Array>> = (request) =>
     Promise.resolve(new Blob([JSON.stringify(request)]).stream())
@@ -150,6 +153,11 @@ export class FakeSandboxes implements SandboxService {
   ): Promise<Uint8Array<ArrayBuffer>> {
     await this.#findSnapshot(owner, name, snapshot)
     return Uint8Array.from([...new TextEncoder().encode(path), 0, 255])
+  }
+
+  directories(owner: number, name: string): FakeDirectories {
+    this.#find(owner, name)
+    return this.allDirectories
   }
 
   files(owner: number, name: string): FakeFiles {

@@ -7,6 +7,7 @@ import { AgentError, AgentGoneError, ProtocolError } from "./errors.js"
 import { CommandStream, type ExecRequest, type Execution, type OutputHandlers } from "./execution.js"
 import { encodeFrame, FrameDecoder, limits, type Frame, type FrameType } from "./frame.js"
 import { GuestPorts } from "./guest-ports.js"
+import { GuestDirectories } from "./guest-directories.js"
 import { GuestStream, type StreamHandlers } from "./guest-stream.js"
 import { GuestFiles } from "./guest-files.js"
 import { greet, type Greeting } from "./handshake.js"
@@ -49,6 +50,8 @@ export class AgentConnection {
   readonly ports = new GuestPorts(this)
   /** The guest's files, one by one. */
   readonly files = new GuestFiles(this)
+  /** The guest's directories, each as a whole. */
+  readonly directories = new GuestDirectories(this)
 
   readonly #socket: Socket
   readonly #decoder = new FrameDecoder()

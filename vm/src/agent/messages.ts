@@ -1,10 +1,12 @@
 import { z } from "zod"
 import { commandEnd, commandFields, signalName } from "./command-fields.js"
+import type { DirectoryRequest } from "./directory-messages.js"
 import { fileState, type FileRequest } from "./file-messages.js"
 import { limits } from "./frame.js"
 import type { accept, awaitPort, connect, listen } from "./port-messages.js"
 import type { input, output, processes, resize, signal, start } from "./process-messages.js"
 
+export * from "./directory-messages.js"
 export * from "./file-messages.js"
 export * from "./port-messages.js"
 export * from "./process-messages.js"
@@ -137,6 +139,7 @@ export type Request =
       | typeof signal
       | typeof resize
     >
+  | DirectoryRequest
   | FileRequest
 
 /** What makes a clone a machine of its own, and where its disk is. */
