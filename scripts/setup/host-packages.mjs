@@ -19,6 +19,7 @@ const needs = [
   { package: "python3", file: "python3" },
   // The tests log in to sandboxes with it.
   { package: "openssh-client", file: "ssh" },
+  { package: "rsync", file: "rsync" },
   // And see with it what is synced.
   { package: "strace", file: "strace" },
 ]

@@ -1,7 +1,10 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { exec } from "./cli.js"
+import type { Sandbox } from "opensandbox"
+import { exec, opensandbox } from "./cli.js"
+import { succeeded } from "./results.js"
+import type { TestServer } from "./server.js"
 
 const common = [
   "-F/dev/null",
@@ -59,6 +62,28 @@ export class SshAccess {
     await writeFile(this.file("known_hosts"), stdout.replaceAll(/^\S+/gm, "opensandbox"))
   }
 
+  /** Makes a sandbox of an API key of its own, to which the key pair may log in, and trusts its port. */
+  async sandboxOf(server: TestServer, name: string): Promise<Sandbox> {
+    const data = ["--data-dir", server.dataDirectory]
+    const made = await opensandbox(["keys", "create", "--name", name, "--json", ...data])
+    const { id, key } = JSON.parse(made.stdout) as { id: number; key: string }
+    const added = await opensandbox(["keys", "add-ssh", this.publicKey, "--key", String(id), ...data])
+    if (added.code !== 0) throw new Error(`keys add-ssh failed: ${added.stderr}`)
+    const { sandbox } = succeeded(await server.client(key).create(name))
+    await this.trust(succeeded(await sandbox.info()).vm.ssh_port)
+    return sandbox
+  }
+
+  /** The options of `ssh`, `scp` and `sftp` for logging in with the key pair; none of them has a space in it. */
+  options(port: number): string[] {
+    return [
+      ...common,
+      ...this.#hosts,
+      ...["-oBatchMode=yes", "-oIdentitiesOnly=yes", `-oIdentityFile=${this.privateKey}`],
+      ...[`-oPort=${port}`, "-oUser=sandbox"],
+    ]
+  }
+
   /** The arguments of `ssh` for logging in with the key pair. */
   withKey(port: number, user = "sandbox"): string[] {
     return this.#arguments(port, user, ["-oBatchMode=yes", "-oIdentitiesOnly=yes", "-i", this.privateKey])
@@ -78,9 +103,12 @@ export class SshAccess {
     await rm(this.#directory, { recursive: true })
   }
 
+  get #hosts(): string[] {
+    return [`-oUserKnownHostsFile=${this.file("known_hosts")}`, "-oHostKeyAlias=opensandbox"]
+  }
+
   /** Ends with the destination, so that a command may follow. */
   #arguments(port: number, user: string, login: string[]): string[] {
-    const hosts = [`-oUserKnownHostsFile=${this.file("known_hosts")}`, "-oHostKeyAlias=opensandbox"]
-    return [...common, ...hosts, ...login, "-p", String(port), "-l", user, "127.0.0.1"]
+    return [...common, ...this.#hosts, ...login, "-p", String(port), "-l", user, "127.0.0.1"]
   }
 }

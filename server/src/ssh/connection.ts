@@ -6,6 +6,7 @@ import type { Keyring } from "../keys/keyring.js"
 import type { Principal } from "../keys/principal.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import { authenticatedPrincipal } from "./authentication.js"
+import { SshForwarding } from "./forwarding.js"
 import { type OpenSession, SshSession } from "./session.js"
 
 /** What an SSH port needs to know and to reach. */
@@ -49,6 +50,7 @@ export class SshConnection {
   readonly #parts: SshParts
   readonly #sessions = new Set<SshSession>()
   readonly #loginTimer: NodeJS.Timeout
+  #forwarding: SshForwarding | undefined
   #attempts = 0
   #principal: Principal | undefined
 
@@ -63,6 +65,7 @@ export class SshConnection {
     socket.on("close", () => {
       clearTimeout(this.#loginTimer)
       for (const session of this.#sessions) session.leave()
+      this.#forwarding?.leave()
     })
     // A server of its own for each connection: that is how ssh2 tells which client belongs to which socket.
     const server = new ssh2.Server({ hostKeys: [parts.hostKey], algorithms: algorithms }, (client) => {
@@ -70,7 +73,9 @@ export class SshConnection {
     })
     server.injectSocket(socket)
     socket.on("data", () => {
-      for (const session of this.#sessions) if (session.waitingInput > maxWaitingInput) socket.destroy()
+      for (const carrier of [...this.#sessions, ...(this.#forwarding ? [this.#forwarding] : [])]) {
+        if (carrier.waitingInput > maxWaitingInput) socket.destroy()
+      }
     })
   }
 
@@ -87,6 +92,16 @@ export class SshConnection {
     client.on("session", (accept, reject) => {
       if (this.#sessions.size < maxSessions) this.#startSession(accept())
       else reject()
+    })
+    this.#forwarding = new SshForwarding(client, this.#socket, {
+      connect: async (address) => {
+        const { ownerId } = await this.#livePrincipal()
+        return this.#parts.service().connect(ownerId, this.#target.name, address)
+      },
+      listen: async (address, onConnection) => {
+        const { ownerId } = await this.#livePrincipal()
+        return this.#parts.service().listen(ownerId, this.#target.name, address, onConnection)
+      },
     })
   }
 
@@ -134,11 +149,16 @@ export class SshConnection {
   }
 
   readonly #open: OpenSession = async (request, handlers) => {
+    const { ownerId } = await this.#livePrincipal()
+    return this.#parts.service().openSession(ownerId, this.#target.name, request, handlers)
+  }
+
+  /** Who is logged in. Fails when its key was revoked since: it starts nothing more. */
+  async #livePrincipal(): Promise<Principal> {
     const principal = this.#principal
-    // A key that was revoked since the login starts nothing more.
     if (principal === undefined || !(await this.#parts.keyring.isLive(principal.keyId))) {
       throw new Failure("unauthorized", "The API key of this connection is revoked.")
     }
-    return this.#parts.service().openSession(principal.ownerId, this.#target.name, request, handlers)
+    return principal
   }
 }

@@ -10,6 +10,7 @@ import type {
   Terminal,
 } from "../sandboxes/sandbox-service.js"
 import { ChannelOutput } from "./channel-output.js"
+import { sftpCommand } from "./sftp.js"
 import { terminalOf, windowSize } from "./terminal.js"
 
 export type OpenSession = (request: SessionRequest, handlers: SessionHandlers) => Promise<SandboxSession>
@@ -17,12 +18,17 @@ export type OpenSession = (request: SessionRequest, handlers: SessionHandlers) =
 /** What `ssh` itself exits with when something other than the command failed. */
 const failureExitCode = 255
 const signalNumbers: Partial<Record<string, number>> = constants.signals
-const maxVariables = 32
-const acceptedVariable = /^(LANG|LC_[A-Z]+|TERM)$/
-const acceptedValue = /^[\x20-\x7e]{0,256}$/
+const maxVariables = 64
+/** Any will do: who logs in is the master of the guest anyway. */
+const acceptedVariable = /^[A-Za-z_]\w{0,127}$/
+const acceptedValue = /^[^\0]{0,4096}$/
+const signalName = /^[A-Z0-9]{1,8}$/
 
 /** The signals that the SSH protocol can name. */
 const namedSignals = /^(ABRT|ALRM|FPE|HUP|ILL|INT|KILL|PIPE|QUIT|SEGV|TERM|USR1|USR2)$/
+
+/** What a session runs: a shell when it is empty. */
+type SessionProgram = Pick<SessionRequest, "command" | "recordAs">
 
 /** One session of an SSH connection: what the client asks for, then one command or shell. */
 export class SshSession {
@@ -34,6 +40,10 @@ export class SshSession {
   #pty: Terminal | undefined
   #channel: ServerChannel | undefined
   #running: SandboxSession | undefined
+  #onStarted!: (running: SandboxSession) => void
+  readonly #started = new Promise<SandboxSession>((resolve) => {
+    this.#onStarted = resolve
+  })
 
   constructor(socket: Socket, open: OpenSession, onUnexpectedError: (error: unknown) => void) {
     this.#socket = socket
@@ -75,8 +85,23 @@ export class SshSession {
       this.#running?.resize(size.cols, size.rows)
       reply(accept)
     })
+    session.on("signal", (accept, reject, { name }) => {
+      if (this.#channel === undefined || !signalName.test(name)) {
+        reply(reject)
+        return
+      }
+      // A client may signal a command that is only about to start.
+      void this.#started.then((running) => {
+        running.signal(name)
+      })
+      reply(accept)
+    })
     session.on("exec", (accept, reject, { command }) => {
       if (/\S/.test(command) && !command.includes("\0")) void this.#run(accept(), { command })
+      else reply(reject)
+    })
+    session.on("subsystem", (accept, reject, { name }) => {
+      if (name === "sftp") void this.#run(accept(), { command: sftpCommand, recordAs: name })
       else reply(reject)
     })
     session.on("shell", (accept) => {
@@ -85,7 +110,7 @@ export class SshSession {
   }
 
   /** The channel is accepted before the command starts, so that nothing that the client sends is lost. */
-  async #run(channel: ServerChannel, what: { command?: string }): Promise<void> {
+  async #run(channel: ServerChannel, what: SessionProgram): Promise<void> {
     this.#channel = channel
     // Errors of a channel are those of its connection, which ends itself.
     channel.on("error", () => undefined)
@@ -101,11 +126,7 @@ export class SshSession {
     channel.end()
   }
 
-  async #runToEnd(
-    channel: ServerChannel,
-    what: { command?: string },
-    output: ChannelOutput,
-  ): Promise<SessionEnd> {
+  async #runToEnd(channel: ServerChannel, what: SessionProgram, output: ChannelOutput): Promise<SessionEnd> {
     const asked = this.#pty
     const request = { ...what, env: this.#env, ...(asked && { pty: asked }) }
     const running = await this.#open(request, {
@@ -113,6 +134,7 @@ export class SshSession {
       onStderr: (chunk) => output.stderr(chunk),
     })
     this.#running = running
+    this.#onStarted(running)
     if (this.#pty !== undefined && this.#pty !== asked) running.resize(this.#pty.cols, this.#pty.rows)
     if (this.#gone.signal.aborted) running.cancel()
     else {

@@ -142,6 +142,15 @@ describe("a command", () => {
     expect(await run(client, "killed")).toMatchObject({ signal: "SIGKILL" })
   })
 
+  it("gets the signals that the client sends", async () => {
+    const channel = await exec(client, "cat")
+    const ended = endOf(channel)
+    channel.resume().signal("USR1")
+
+    expect(await ended).toMatchObject({ signal: "SIGUSR1" })
+    expect(server.sandboxes.sessions[0]?.signals).toEqual(["USR1"])
+  })
+
   it("that a signal ended for which SSH has no name exits as in a shell", async () => {
     expect(await run(client, "crashed")).toMatchObject({ code: 128 + 7 })
   })
@@ -157,8 +166,8 @@ describe("a command", () => {
     await expect(exec(client, command)).rejects.toThrow("Unable to exec")
   })
 
-  it("gets the variables of language and no others", async () => {
-    const env = { LANG: "de_DE.UTF-8", LC_TIME: "C", LD_PRELOAD: "/evil.so", LC_ALL: "a\nb" }
+  it("gets the client's variables, if they can be some", async () => {
+    const env = { LANG: "de_DE.UTF-8", EDITOR_HOME: "/a b\nc", "not a name": "1", LONG: "x".repeat(4097) }
     const channel = await new Promise<ClientChannel>((resolve, reject) => {
       client.exec("show", { env }, (error, opened) => {
         if (error) reject(error)
@@ -168,7 +177,7 @@ describe("a command", () => {
 
     expect(JSON.parse(await text(channel))).toEqual({
       command: "show",
-      env: { LANG: "de_DE.UTF-8", LC_TIME: "C" },
+      env: { LANG: "de_DE.UTF-8", EDITOR_HOME: "/a b\nc" },
     })
   })
 
@@ -238,6 +247,18 @@ describe("a shell", () => {
   })
 })
 
+describe("SFTP", () => {
+  it("is the guest's own server, as a session with a name for its snapshot", async () => {
+    const client = await login({ password: server.keys.user })
+    await promised<ClientChannel>((done) => client.subsys("sftp", done))
+    const { request } = await openedSession()
+
+    expect(request).toMatchObject({ recordAs: "sftp" })
+    expect(request.command).toMatch(/exec \/usr\/lib\/openssh\/sftp-server$/)
+    expect(request.pty).toBeUndefined()
+  })
+})
+
 describe("what is not offered", () => {
   let client: Client
 
@@ -245,15 +266,19 @@ describe("what is not offered", () => {
     client = await login({ password: server.keys.user })
   })
 
-  it("SFTP is refused cleanly", async () => {
-    await expect(promised((done) => client.sftp(done))).rejects.toThrow("Unable to start subsystem")
+  it("other subsystems than SFTP are refused cleanly", async () => {
+    await expect(promised((done) => client.subsys("netconf", done))).rejects.toThrow(
+      "Unable to start subsystem",
+    )
   })
 
-  it("forwarding is refused cleanly", async () => {
-    await expect(
-      promised((done) => client.forwardOut("127.0.0.1", 1, "127.0.0.1", 22, done)),
-    ).rejects.toThrow("Channel open failure")
-    await expect(promised((done) => client.forwardIn("127.0.0.1", 0, done))).rejects.toThrow("Unable to bind")
+  it("sockets of the file system are refused cleanly", async () => {
+    await expect(promised((done) => client.openssh_forwardOutStreamLocal("/run/x", done))).rejects.toThrow(
+      "Channel open failure",
+    )
+    await expect(promised((done) => client.openssh_forwardInStreamLocal("/run/x", done))).rejects.toThrow(
+      "Unable to bind",
+    )
   })
 })
 

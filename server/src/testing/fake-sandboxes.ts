@@ -6,6 +6,7 @@ import type {
   DiffRequest,
   ExportRequest,
   ForkRequest,
+  OnConnection,
   RestoreRequest,
   RetentionRequest,
   RetentionStatus,
@@ -27,7 +28,7 @@ const createdAt = "2030-01-01T00:00:00.000Z"
 
 /**
  * Sandboxes without machines, each with the snapshots `initial` and `cmd_1`. A test may replace what `run`, `export`,
- * `import` and `connect` do, and look at the sessions that were opened.
+ * `import`, `connect` and `listen` do, and look at the sessions that were opened.
  */
 export class FakeSandboxes implements SandboxService {
   readonly sessions: FakeSession[] = []
@@ -47,6 +48,8 @@ export class FakeSandboxes implements SandboxService {
   }
   onConnect: (address: GuestAddress) => Promise<Duplex> = () =>
     Promise.reject(new Failure("unavailable", "Nothing takes connections there."))
+  onListen: (address: GuestAddress, onConnection: OnConnection) => Promise<GuestListener> = () =>
+    Promise.reject(new Failure("invalid_request", "The guest cannot listen there."))
   readonly #owners = new Map<string, number>()
   readonly #retention = new Map<string, RetentionRequest>()
 
@@ -221,8 +224,16 @@ export class FakeSandboxes implements SandboxService {
     })
   }
 
-  listen(): Promise<GuestListener> {
-    return Promise.reject(new Error("no listeners in this test"))
+  listen(
+    owner: number,
+    name: string,
+    address: GuestAddress,
+    onConnection: OnConnection,
+  ): Promise<GuestListener> {
+    return settle(() => {
+      this.#find(owner, name)
+      return this.onListen(address, onConnection)
+    })
   }
 
   waitForPort(owner: number, name: string, port: number, timeoutSeconds: number): Promise<void> {
