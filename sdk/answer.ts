@@ -18,7 +18,8 @@ export async function readAnswer<T>(
 ): Promise<Answer<T>> {
   const answer = await readJson(response, server, onEvent)
   if (!answer.success) return answer
-  return isAnswer(answer.body) ? { success: true, body: answer.body } : stranger(server, response.status)
+  const { body, status } = answer
+  return isAnswer(body) ? { success: true, body, status } : stranger(server, status)
 }
 
 /** The failure that an answer tells of which is not the success that was hoped for. */
@@ -35,7 +36,7 @@ async function readJson(
   if (response.headers.get("content-type")?.includes("text/event-stream") === true) {
     return readOutcome(response, server, onEvent)
   }
-  return { success: true, body: parseJson(await answerText(response)) }
+  return { success: true, body: parseJson(await answerText(response)), status: response.status }
 }
 
 /** What an answer of events ends with. It is read to its end, so that its connection can be used again. */
@@ -47,7 +48,7 @@ async function readOutcome(
   let outcome: Answer<unknown> | undefined
   for await (const { event, data } of readEvents(response)) {
     const body = parseJson(data)
-    if (event === "result") outcome = { success: true, body }
+    if (event === "result") outcome = { success: true, body, status: response.status }
     else if (event === "error") outcome = told(body) ?? stranger(server, response.status)
     else await onEvent?.(event, body)
   }

@@ -42,4 +42,5 @@ export interface Caller {
   upload<T>(call: Call, content: Content, isAnswer: (body: unknown) => body is T): Promise<Answer<T>>
 }
 
-export type Answer<T> = { success: true; body: T } | Failure
+/** `status` is the HTTP status of a success: 201 where something was made for it. */
+export type Answer<T> = { success: true; body: T; status: number } | Failure

@@ -63,11 +63,37 @@ afterEach(() => {
 test("create posts the name with the key and gives a sandbox", async () => {
   await using server = await serverThatSays(vm, 201)
   const result = await new Client("ws_k", server.url).create("box")
-  expect(result).toMatchObject({ success: true, sandbox: { name: "box" } })
+  expect(result).toMatchObject({ success: true, sandbox: { name: "box" }, reused: false })
   expect(result.success && result.sandbox).toBeInstanceOf(Sandbox)
   expect(server.requests).toMatchObject([
     { method: "POST", path: "/vms", body: '{"name":"box"}', headers: { "x-api-key": "ws_k" } },
   ])
+})
+
+test("create tells whether the sandbox was there already", async () => {
+  await using server = await serverThatSays(vm, 200)
+  const result = await new Client("ws_k", server.url).create("box", { reuse: true })
+  expect(result).toMatchObject({ success: true, sandbox: { name: "box" }, reused: true })
+  expect(server.requests[0]?.body).toBe('{"name":"box","reuse":true}')
+})
+
+test("a sandbox is destroyed at the end of its block, however that is left", async () => {
+  await using server = await serverThatSays({ message: "destroyed" })
+  const use = async () => {
+    await using sandbox = new Client("ws_k", server.url).sandbox("box")
+    throw new Error(`${sandbox.name} is in use`)
+  }
+  await expect(use()).rejects.toThrow("box is in use")
+  expect(server.requests).toMatchObject([{ method: "DELETE", path: "/vms/box" }])
+})
+
+test("the end of a block throws when the sandbox cannot be destroyed, but not when it is gone", async () => {
+  const disposal = async (status: number, code: string) => {
+    await using server = await serverThatSays({ error: "no", code }, status)
+    await new Client("ws_k", server.url).sandbox("box")[Symbol.asyncDispose]()
+  }
+  await expect(disposal(409, "busy")).rejects.toMatchObject({ name: "OpenSandboxError", code: "busy" })
+  await disposal(404, "not_found")
 })
 
 test("list gives the sandboxes", async () => {

@@ -1,13 +1,21 @@
 import type { Caller, Content } from "./call.js"
 import { environment } from "./environment.js"
 import { forkDeadlineMs } from "./fork-deadline.js"
-import type { CreateResult, ForkResult, ListResult } from "./results.js"
+import type { CreateResult, ForkResult, ListResult, SandboxResult } from "./results.js"
 import { Sandbox } from "./sandbox.js"
 import { isVMInfo, isVMList } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
 import { realEffects, Transport } from "./transport.js"
 import type { WebSocketConstructor } from "./web-socket.js"
 import type { Retention } from "./wire-types.js"
+
+/** How to create a sandbox. */
+export interface CreateOptions {
+  /** Which snapshots are kept and how much disk it may take; the server's defaults when left out. */
+  retention?: Retention | undefined
+  /** Whether a sandbox of yours that has the name already is as good; it stays as it is. Default false. */
+  reuse?: boolean | undefined
+}
 
 const defaultBaseUrl = "http://localhost:4000"
 
@@ -37,14 +45,17 @@ export class Client {
   /**
    * Creates a sandbox: a virtual machine of its own, with the snapshot `initial`.
    * @param name unique on the server; 1 to 63 lower-case letters, digits and hyphens
-   * @param options.retention which snapshots are kept and how much disk it may take; the server's defaults when left out
    * @example
    * const created = await client.create("my-sandbox", { retention: { keep_last: 100 } })
+   * const same = await client.create("my-sandbox", { reuse: true })
+   * if (same.success) console.log(same.sandbox.name, same.reused)
    */
-  async create(name: string, options: { retention?: Retention | undefined } = {}): Promise<CreateResult> {
-    const body = { name: stringArgument("name", name), retention: options.retention }
+  async create(name: string, options: CreateOptions = {}): Promise<CreateResult> {
+    const body = { name: stringArgument("name", name), ...options }
     const answer = await this.#caller.call({ method: "POST", path: ["vms"], body }, isVMInfo)
-    return answer.success ? { success: true, sandbox: new Sandbox(this.#caller, answer.body.name) } : answer
+    if (!answer.success) return answer
+    const sandbox = new Sandbox(this.#caller, answer.body.name)
+    return { success: true, sandbox, reused: answer.status === 200 }
   }
 
   /**
@@ -77,19 +88,28 @@ export class Client {
    * const exported = await here.sandbox("my-sandbox").export()
    * if (exported.success) await there.import("my-sandbox", exported.archive)
    */
-  async import(name: string, archive: Content): Promise<CreateResult> {
+  async import(name: string, archive: Content): Promise<SandboxResult> {
     const path = ["vms", stringArgument("name", name), "import"]
     const answer = await this.#caller.upload({ method: "POST", path }, archive, isVMInfo)
     return answer.success ? { success: true, sandbox: new Sandbox(this.#caller, answer.body.name) } : answer
   }
 
-  /** All sandboxes of the key. */
+  /**
+   * All sandboxes of the key.
+   * @example
+   * const listed = await client.list()
+   * if (listed.success) for (const { name, status } of listed.vms) console.log(name, status)
+   */
   async list(): Promise<ListResult> {
     const answer = await this.#caller.call({ method: "GET", path: ["vms"] }, isVMList)
     return answer.success ? { success: true, vms: answer.body.vms } : answer
   }
 
-  /** A sandbox that exists already. No request is made. */
+  /**
+   * A sandbox that exists already. No request is made.
+   * @example
+   * const result = await client.sandbox("my-sandbox").run("uname -a")
+   */
   sandbox(name: string): Sandbox {
     return new Sandbox(this.#caller, stringArgument("name", name))
   }

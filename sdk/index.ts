@@ -1,4 +1,4 @@
-export { Client, type ClientOptions } from "./client.js"
+export { Client, type ClientOptions, type CreateOptions } from "./client.js"
 export type {
   Directories,
   DownloadOptions,
@@ -11,6 +11,7 @@ export type {
   WatchResult,
 } from "./directories.js"
 export type { ErrorCode } from "./contract/error-codes.js"
+export { OpenSandboxError } from "./opensandbox-error.js"
 export type { AttachOptions, Process, ProcessOptions } from "./process.js"
 export type { OutputPiece } from "./process-output.js"
 export type { StartOptions } from "./processes.js"
@@ -42,6 +43,7 @@ export type {
   RestoreResult,
   RetentionResult,
   RunResult,
+  SandboxResult,
   SimpleResult,
   SnapshotResult,
   SnapshotsResult,
@@ -55,6 +57,7 @@ export type {
 } from "./results.js"
 export { Sandbox, type RunOptions } from "./sandbox.js"
 export { Terminal, type TerminalOptions } from "./terminal.js"
+export { unwrap } from "./unwrap.js"
 export type { WebSocketConstructor, WebSocketLike } from "./web-socket.js"
 export type { TransferProgress } from "./local/progress.js"
 export type { Watcher, WatchEvent } from "./watcher.js"

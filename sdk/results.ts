@@ -26,8 +26,11 @@ export interface Failure extends ErrorBody {
   success: false
 }
 
-/** What `Client.create`, `Client.import` and `Sandbox.fork` answer. */
-export type CreateResult = { success: true; sandbox: Sandbox } | Failure
+/** What `Client.create` answers; `reused`: it was there already, and is as it was. */
+export type CreateResult = { success: true; sandbox: Sandbox; reused: boolean } | Failure
+
+/** What `Client.import` and `Sandbox.fork` answer. */
+export type SandboxResult = { success: true; sandbox: Sandbox } | Failure
 
 /** What `Client.fork` answers: the new sandboxes, in the order of their names. */
 export type ForkResult = { success: true; sandboxes: Sandbox[] } | Failure

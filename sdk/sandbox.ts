@@ -1,13 +1,15 @@
+// Where a compiler has no word of Symbol.asyncDispose yet, the types of the SDK bring it along.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Call, Caller } from "./call.js"
 import { defaultTimeoutSeconds, maxTimeoutSeconds } from "./contract/limits.js"
 import { Files } from "./files.js"
 import { forkDeadlineMs } from "./fork-deadline.js"
+import { OpenSandboxError } from "./opensandbox-error.js"
 import { Ports } from "./ports.js"
 import type { AttachOptions } from "./process.js"
 import { Processes, type StartOptions } from "./processes.js"
 import type {
   AttachResult,
-  CreateResult,
   DiffResult,
   ExportResult,
   InfoResult,
@@ -18,6 +20,7 @@ import type {
   RestoreResult,
   RetentionResult,
   RunResult,
+  SandboxResult,
   SimpleResult,
   SnapshotResult,
   SnapshotsResult,
@@ -91,6 +94,10 @@ export class Sandbox {
    * Runs a shell command in /workspace and takes a snapshot after it. A command that ran to its end is a success
    * whatever its exit code.
    * @param timeout seconds until the command is killed, with everything it started; at most 86400
+   * @example
+   * const result = await sandbox.run("make test", 600)
+   * if (result.success) console.log(result.exitCode, result.stdout, result.snapshot)
+   * else console.error(result.code, result.error)
    */
   run(command: string, timeout?: number): Promise<RunResult>
   /**
@@ -172,7 +179,12 @@ export class Sandbox {
     return socket.success ? Terminal.open(socket.body) : socket
   }
 
-  /** The sandbox's snapshots, by creation time. */
+  /**
+   * The sandbox's snapshots, by creation time.
+   * @example
+   * const listed = await sandbox.snapshots()
+   * if (listed.success) for (const { snapshot_name, command } of listed.snapshots) console.log(snapshot_name, command)
+   */
   async snapshots(): Promise<SnapshotsResult> {
     const answer = await this.#caller.call(this.#request("GET", "snapshots"), isSnapshotList)
     return answer.success ? { success: true, snapshots: answer.body.snapshots } : answer
@@ -231,7 +243,7 @@ export class Sandbox {
    * @example
    * const fork = await sandbox.fork("experiment", { snapshot: "tests-pass" })
    */
-  async fork(name: string, options: { snapshot?: string | undefined } = {}): Promise<CreateResult> {
+  async fork(name: string, options: { snapshot?: string | undefined } = {}): Promise<SandboxResult> {
     const body = { name: stringArgument("name", name), snapshot: options.snapshot }
     const call = { ...this.#request("POST", "fork"), body, deadlineMs: forkDeadlineMs(1) }
     const answer = await this.#caller.call(call, isVMInfo)
@@ -363,20 +375,46 @@ export class Sandbox {
     return this.#ports.list()
   }
 
-  /** The sandbox and the state of its virtual machine. */
+  /**
+   * The sandbox and the state of its virtual machine.
+   * @example
+   * const info = await sandbox.info()
+   * if (info.success) console.log(info.vm.status, info.vm.ssh_port)
+   */
   async info(): Promise<InfoResult> {
     const answer = await this.#caller.call(this.#request("GET"), isVMInfo)
     return answer.success ? { success: true, vm: answer.body } : answer
   }
 
-  /** Removes all files in the workspace, without a snapshot. */
+  /**
+   * Removes all files in the workspace, without a snapshot.
+   * @example
+   * await sandbox.wipe()
+   */
   async wipe(): Promise<SimpleResult> {
     return this.#simple(this.#request("POST", "wipe"))
   }
 
-  /** Removes the sandbox and all its snapshots, permanently. */
+  /**
+   * Removes the sandbox and all its snapshots, permanently.
+   * @example
+   * await sandbox.destroy()
+   */
   async destroy(): Promise<SimpleResult> {
     return this.#simple(this.#request("DELETE"))
+  }
+
+  /**
+   * Destroys the sandbox with all its snapshots at the end of an `await using` block, however that is left. Nothing is
+   * done where it is gone already.
+   * @throws OpenSandboxError when it cannot be destroyed: a block's end has no result that could tell
+   * @example
+   * await using sandbox = unwrap(await client.create("for-now")).sandbox
+   * await sandbox.run("make test")
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const destroyed = await this.destroy()
+    if (!destroyed.success && destroyed.code !== "not_found") throw new OpenSandboxError(destroyed)
   }
 
   async #simple(call: Call): Promise<SimpleResult> {

@@ -83,7 +83,7 @@ test("a GET is tried three times, with pauses", async () => {
     new TypeError("fetch failed"),
     Response.json({ vms: [] }),
   )
-  expect(await transport.call(list, anything)).toEqual({ success: true, body: { vms: [] } })
+  expect(await transport.call(list, anything)).toEqual({ success: true, body: { vms: [] }, status: 200 })
   expect(pauses).toEqual([100, 400])
 })
 
@@ -176,7 +176,11 @@ test("characters that are split between chunks are put together", async () => {
     },
   })
   const { transport } = transportWith(new Response(stream))
-  expect(await transport.call(post, anything)).toEqual({ success: true, body: { stdout: "grüße 🙂" } })
+  expect(await transport.call(post, anything)).toEqual({
+    success: true,
+    body: { stdout: "grüße 🙂" },
+    status: 200,
+  })
 })
 
 test("a WebSocket goes to the same server, without the key", () => {

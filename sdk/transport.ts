@@ -118,7 +118,7 @@ export class Transport implements Caller {
   ): Promise<Answer<T>> {
     return this.#send(call, `${mediaType}, ${json}`, async (response, patience) =>
       response.ok && response.headers.get("content-type") === mediaType
-        ? { success: true, body: await read(response, patience) }
+        ? { success: true, body: await read(response, patience), status: response.status }
         : readFailure(response, this.baseUrl),
     )
   }

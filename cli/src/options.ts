@@ -42,6 +42,15 @@ export const maxOutputOption = () =>
     .argParser(parseCount)
     .default(8 * 1024 * 1024)
 
+export const allowOriginOption = () =>
+  new Option(
+    "--allow-origin <origin>",
+    "an origin whose web pages may use the API, as in https://example.com",
+  )
+    .env("OPENSANDBOX_ALLOW_ORIGIN")
+    .argParser(collectOrigins)
+    .default([], "none")
+
 export const durabilityOption = () =>
   new Option(
     "--durability <what>",
@@ -77,6 +86,21 @@ export function parseGuestPort(text: string): number {
   const port = parsePort(text)
   if (port === 0) throw new InvalidArgumentError("A port is a whole number from 1 to 65535.")
   return port
+}
+
+/** Adds one origin, or several with commas between them, to those before. */
+function collectOrigins(text: string, before: readonly string[]): string[] {
+  const origins = text.split(",").map((origin) => origin.trim())
+  if (!origins.every(isWebOrigin)) {
+    throw new InvalidArgumentError(
+      "An origin is a scheme, a host and, if need be, a port, as in https://example.com.",
+    )
+  }
+  return [...before, ...origins]
+}
+
+function isWebOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text
 }
 
 function notEmpty(text: string): string {

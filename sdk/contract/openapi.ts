@@ -109,6 +109,9 @@ function operation(name: string, route: Route): Json {
         description: route.response.description,
         content: { ...media(route.response), ...(route.eventStream === true && eventStream) },
       },
+      ...(route.when200 !== undefined && {
+        200: { description: route.when200, content: media(route.response) },
+      }),
       ...errorResponses([...route.errors, ...commonErrors(route.auth)]),
     },
   }

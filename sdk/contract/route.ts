@@ -22,6 +22,8 @@ export interface Route {
   response: z.ZodObject | Content
   /** The HTTP status of a success. */
   status: 200 | 201
+  /** What a success with 200 means, where 201 is the usual one. */
+  when200?: string
   /** What can go wrong, beyond what can go wrong everywhere (see `commonErrors`). */
   errors: readonly ErrorCode[]
   /**

@@ -56,6 +56,7 @@ export const routes = {
     body: schemas.createRequest,
     response: schemas.vmInfo,
     status: 201,
+    when200: "The sandbox that the request wanted to reuse, as it is.",
     errors: ["invalid_request", "already_exists", "too_large", "limit_reached", "disk_full"],
     summary: "Create a sandbox",
   },

@@ -80,6 +80,11 @@ export interface components {
       name: string
       /** @description How long its snapshots are kept and how much disk it may take. */
       retention?: components["schemas"]["RetentionRequest"]
+      /**
+       * @description Whether a sandbox of the key that has the name already is as good; it stays as it is.
+       * @default false
+       */
+      reuse?: boolean
     }
     /** @description One path that differs. */
     Change: {

@@ -22,6 +22,8 @@ export interface ServerConfig {
   maxSandboxes: number
   /** Bytes of each output stream of a command that its result carries. */
   maxOutputBytes: number
+  /** The origins whose web pages may use the API, as in `https://example.com`. */
+  allowedOrigins: readonly string[]
   /** The limits of sandboxes that have none of their own. */
   retention: Retention
   durability: Durability

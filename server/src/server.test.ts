@@ -26,6 +26,7 @@ const start = () =>
     imageDirectory: join(directory, "no-image"),
     logLevel: "silent",
     maxSandboxes: 1,
+    allowedOrigins: [],
     maxOutputBytes: 1024,
     retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
     durability: "process",

@@ -75,8 +75,9 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   metrics.includeProcess()
   const links = new SignedLinks(await linkKey(config.dataDirectory), now)
   const portAccess = new PortAccess({ service, keyring, store: new PortStore(database), links })
+  const { allowedOrigins } = config
   const terminals = new Terminals({ service, keyring, log, now })
-  const app = createApp({ service, keyring, metrics, portAccess, terminals, inFlight, log, now })
+  const app = createApp({ service, keyring, metrics, portAccess, terminals, inFlight, log, now, allowedOrigins })
   const key = await hostKey(config.dataDirectory)
   const api = (onlySandbox?: string): HttpService => ({
     fetch: (request) => app.fetch(request, onlySandbox === undefined ? {} : { onlySandbox }),

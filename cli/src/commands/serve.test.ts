@@ -9,7 +9,7 @@ let cache: string
 
 const variables = [
   ...["API_KEY", "HOST", "PORT", "DATA_DIR", "MAX_SANDBOXES", "MAX_OUTPUT"],
-  ...["KEEP_LAST", "KEEP_DAYS", "MAX_SIZE", "QUOTA", "DURABILITY"],
+  ...["ALLOW_ORIGIN", "KEEP_LAST", "KEEP_DAYS", "MAX_SIZE", "QUOTA", "DURABILITY"],
 ]
 
 beforeEach(async () => {
@@ -93,6 +93,7 @@ test("options go before environment variables, and these before the defaults", a
   vi.stubEnv("OPENSANDBOX_DATA_DIR", "elsewhere")
   vi.stubEnv("OPENSANDBOX_API_KEY", "ws_env")
   vi.stubEnv("OPENSANDBOX_MAX_SANDBOXES", "7")
+  vi.stubEnv("OPENSANDBOX_ALLOW_ORIGIN", "https://a.example, http://localhost:3000")
   vi.stubEnv("OPENSANDBOX_KEEP_LAST", "9")
   vi.stubEnv("OPENSANDBOX_KEEP_DAYS", "30")
   vi.stubEnv("OPENSANDBOX_MAX_SIZE", "500M")
@@ -119,6 +120,7 @@ test("options go before environment variables, and these before the defaults", a
       apiKey: "ws_env",
       maxSandboxes: 7,
       maxOutputBytes: 1024,
+      allowedOrigins: ["https://a.example", "http://localhost:3000"],
       retention: { keepLast: null, keepDays: 30, maxBytes: 500_000_000, quotaBytes: 1_500_000_000 },
       durability: "disk",
     },
@@ -133,12 +135,23 @@ test("the defaults are loopback, port 4000, the user's data directory, no limits
       host: "127.0.0.1",
       domain: "localhost",
       port: 4000,
+      allowedOrigins: [],
       dataDirectory: "/home/user/data/opensandbox",
       retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
       durability: "process",
     },
   ])
   expect(configs[0]).not.toHaveProperty("apiKey")
+})
+
+test("each --allow-origin adds one", async () => {
+  vi.stubEnv("OPENSANDBOX_ALLOW_ORIGIN", "https://not-these.example")
+  const { configs } = await serve([
+    "--allow-origin",
+    "https://a.example",
+    "--allow-origin=http://b.example:81",
+  ])
+  expect(configs).toMatchObject([{ allowedOrigins: ["https://a.example", "http://b.example:81"] }])
 })
 
 test.each([
@@ -157,6 +170,10 @@ test.each([
   ["--max-size=10GiB"],
   ["--quota=0"],
   ["--quota="],
+  ["--allow-origin=*"],
+  ["--allow-origin=example.com"],
+  ["--allow-origin=https://example.com/"],
+  ["--allow-origin=null"],
   ["--durability=paper"],
   ["extra"],
 ])("%s is a wrong usage: exit code 2, and nothing is started", async (argument) => {

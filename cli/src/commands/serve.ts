@@ -4,6 +4,7 @@ import type { Context } from "../context.js"
 import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
 import {
+  allowOriginOption,
   dataDirectoryOption,
   domainOption,
   durabilityOption,
@@ -29,6 +30,7 @@ interface ServeOptions {
   dataDir: string
   maxSandboxes: number
   maxOutput: number
+  allowOrigin: string[]
   keepLast: Limit
   keepDays: Limit
   maxSize: Limit
@@ -46,6 +48,7 @@ export function addServe(program: Command, context: Context): void {
     .addOption(dataDirectoryOption())
     .addOption(maxSandboxesOption())
     .addOption(maxOutputOption())
+    .addOption(allowOriginOption())
     .addOption(keepLastOption().env("OPENSANDBOX_KEEP_LAST").default("none"))
     .addOption(keepDaysOption().env("OPENSANDBOX_KEEP_DAYS").default("none"))
     .addOption(maxSizeOption().env("OPENSANDBOX_MAX_SIZE").default("none"))
@@ -92,6 +95,7 @@ async function serverConfig(options: ServeOptions): Promise<ServerConfig> {
     imageDirectory,
     maxSandboxes: options.maxSandboxes,
     maxOutputBytes: options.maxOutput,
+    allowedOrigins: options.allowOrigin,
     retention: {
       keepLast: limitOrNull(options.keepLast),
       keepDays: limitOrNull(options.keepDays),

@@ -13,6 +13,10 @@ export const createRequest = requestBody({
   retention: retentionRequest
     .optional()
     .describe("How long its snapshots are kept and how much disk it may take."),
+  reuse: z
+    .boolean({ error: '"reuse" must be true or false' })
+    .default(false)
+    .describe("Whether a sandbox of the key that has the name already is as good; it stays as it is."),
 }).describe("The sandbox to create.")
 
 const forkedSnapshot = snapshotReference("snapshot")

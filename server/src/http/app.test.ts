@@ -66,6 +66,16 @@ describe("the API", () => {
     expect(await send("GET", "/vms")).toMatchObject({ body: { vms: [] } })
   })
 
+  it("answers a sandbox that is there already to whoever would reuse it, if it is theirs", async () => {
+    const body = { name: "box", reuse: true }
+    expect(await send("POST", "/vms", { body })).toMatchObject({ status: 201, body: { name: "box" } })
+    expect(await send("POST", "/vms", { body })).toMatchObject({ status: 200, body: { name: "box" } })
+    expect(await send("POST", "/vms", { body, key: server.keys.other })).toMatchObject({
+      status: 409,
+      body: { code: "already_exists" },
+    })
+  })
+
   it("gives every answer a request id and no right to web pages", async () => {
     const { headers } = await send("GET", "/vms", { headers: { origin: "https://example.com" } })
 
@@ -336,6 +346,7 @@ describe("a refusal", () => {
     ["a body that is no JSON", "body", "POST", "/vms", "name=box"],
     ["no body", "body", "POST", "/vms", undefined],
     ["a body that is no object", "body", "POST", "/vms", "[]"],
+    ["reuse that is a word", "reuse", "POST", "/vms", { name: "new", reuse: "yes" }],
     ["a bad name in the path", "name", "GET", "/vms/No%20Name", undefined],
     ["broken escapes in the path", "name", "GET", "/vms/%E0%A4%A", undefined],
     ["an empty command", "command", ...run({ command: "" })],

@@ -6,6 +6,7 @@ import { Failure } from "../failure.js"
 import { authenticate } from "./authentication.js"
 import { readBody } from "./body.js"
 import type { AnyHandler } from "./call.js"
+import { crossOrigin } from "./cross-origin.js"
 import { errorAnswer } from "./errors.js"
 import { acceptsEventStream, eventHeaders, eventSource, type EventProducer } from "./event-source.js"
 import { createHandlers, type HandlerParts } from "./handlers.js"
@@ -17,6 +18,8 @@ import { validated } from "./validation.js"
 interface AppParts extends HandlerParts {
   inFlight: InFlight
   log: Logger
+  /** The origins whose web pages may use the API. */
+  allowedOrigins: readonly string[]
 }
 
 interface AppEnvironment {
@@ -31,7 +34,7 @@ export type App = Hono<AppEnvironment>
 type AppContext = Context<AppEnvironment>
 
 /** The HTTP API: every route of the contract, taken from admission to answer in one place. */
-export function createApp({ inFlight, log, ...parts }: AppParts): App {
+export function createApp({ inFlight, log, allowedOrigins, ...parts }: AppParts): App {
   const app: App = new Hono()
   const handlers = createHandlers(parts)
 
@@ -48,6 +51,7 @@ export function createApp({ inFlight, log, ...parts }: AppParts): App {
     const ms = Math.round(performance.now() - startedAt)
     log.info({ requestId, method, path, status: context.res.status, ms }, "request")
   })
+  if (allowedOrigins.length > 0) app.use(crossOrigin(allowedOrigins))
   for (const name of Object.keys(routes) as RouteName[]) {
     const route: Route = routes[name]
     app.on(route.method, route.path, (context) => answer(context, route, handlers[name] as AnyHandler))
@@ -71,10 +75,14 @@ export function createApp({ inFlight, log, ...parts }: AppParts): App {
     const reportTimings = (reported: Record<string, number>) => {
       timings = reported
     }
+    let { status } = route
+    const answer200 = () => {
+      status = 200
+    }
     const errorData = (error: unknown) => errorBody(context, error)
     const events = (produce: EventProducer) => eventSource(produce, { errorData, stopping: inFlight.stopped })
     const call = {
-      ...{ principal, params, query, body, reportTimings, events },
+      ...{ principal, params, query, body, reportTimings, events, answer200 },
       // Made only for those who ask: most answers are out before anybody could go.
       get signal() {
         return context.req.raw.signal
@@ -87,9 +95,9 @@ export function createApp({ inFlight, log, ...parts }: AppParts): App {
     }
     const data = await result
     if (Object.keys(timings).length > 0) context.header("server-timing", serverTiming(timings))
-    if (!isContent(route.response)) return context.json(data as object, route.status)
+    if (!isContent(route.response)) return context.json(data as object, status)
     context.header("content-type", route.response.mediaType)
-    return context.body(content(context, data as AnswerContent), route.status)
+    return context.body(content(context, data as AnswerContent), status)
   }
 
   /** Content as the answer's body; a stream is sent as it comes. */

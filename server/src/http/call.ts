@@ -14,6 +14,8 @@ interface Call<Name extends RouteName> {
   readonly signal: AbortSignal
   /** Makes the content of an answer of events; see `eventSource`. */
   events: (produce: EventProducer) => ReadableStream<Uint8Array>
+  /** Has the route's usual 201 replaced by 200, with the meaning that its `when200` has. */
+  answer200: () => void
 }
 
 type Handler<Name extends RouteName> = (call: Call<Name>) => RouteAnswer<Name> | Promise<RouteAnswer<Name>>
@@ -30,4 +32,5 @@ export type AnyHandler = (call: {
   reportTimings: (timings: Record<string, number>) => void
   readonly signal: AbortSignal
   events: (produce: EventProducer) => ReadableStream<Uint8Array>
+  answer200: () => void
 }) => unknown

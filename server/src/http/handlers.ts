@@ -37,7 +37,11 @@ export function createHandlers({
 
     getMetrics: () => metrics.text(),
 
-    createVm: ({ principal, body }) => service().create(principal.ownerId, body.name, body.retention),
+    createVm: async ({ principal, body, answer200 }) => {
+      const { vm, reused } = await service().create(principal.ownerId, body)
+      if (reused) answer200()
+      return vm
+    },
     listVms: async ({ principal }) => ({ vms: await service().list(principal.ownerId) }),
     getVm: ({ principal, params }) => service().info(principal.ownerId, params.name),
     destroyVm: async ({ principal, params }) => {

@@ -11,7 +11,10 @@ let http: HttpServer
 
 beforeEach(async () => {
   server = await createTestServer()
-  http = await HttpServer.listen({ fetch: (request) => server.app.fetch(request, {}) }, { host: "127.0.0.1", port: 0 })
+  http = await HttpServer.listen(
+    { fetch: (request) => server.app.fetch(request, {}) },
+    { host: "127.0.0.1", port: 0 },
+  )
 })
 afterEach(async () => {
   await http.close()
@@ -65,7 +68,7 @@ describe("an archive over a real connection", () => {
     })
   }
 
-  beforeEach(() => server.sandboxes.create(server.userId, "box"))
+  beforeEach(() => server.sandboxes.create(server.userId, { name: "box" }))
 
   it("arrives whole, whatever its size", async () => {
     let left = 100

@@ -16,7 +16,7 @@ beforeEach(async () => {
   const log = pino({ level: "silent" })
   const api = (onlySandbox: string) => ({ fetch: (request: Request) => app.fetch(request, { onlySandbox }) })
   ports = new SandboxPorts(api, { hostKey, keyring, service: () => sandboxes, log })
-  await sandboxes.create(server.userId, "box")
+  await sandboxes.create(server.userId, { name: "box" })
 })
 afterEach(async () => {
   await ports.closeAll()
@@ -31,7 +31,7 @@ async function statusOf(port: number, path: string, method = "GET"): Promise<num
 }
 
 it("speaks the API for just one sandbox, and SSH", async () => {
-  await server.sandboxes.create(server.userId, "other")
+  await server.sandboxes.create(server.userId, { name: "other" })
   const { agentPort, sshPort } = await ports.open(box())
 
   expect(await statusOf(agentPort, "/vms/box")).toBe(200)

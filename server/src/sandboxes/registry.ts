@@ -99,6 +99,25 @@ export class Registry {
     }
   }
 
+  /**
+   * Makes the owner's sandbox of that name unless it is there, or will be once what makes it already is done.
+   *
+   * @returns what `make` gives, undefined when it was not needed.
+   * @throws as `add` does; `already_exists` when another owner has the name.
+   */
+  async findOrAdd<T>(
+    owner: number,
+    name: string,
+    make: () => Promise<{ sandboxes: Sandbox[]; result: T }>,
+  ): Promise<T | undefined> {
+    for (let birth = this.#births.get(name); birth !== undefined; birth = this.#births.get(name)) {
+      await birth.catch(() => undefined)
+    }
+    // Nobody else gets a turn between this question and the entry that `add` makes.
+    if (this.#entries.get(name)?.sandbox.row.owner_id === owner) return undefined
+    return this.add([name], make)
+  }
+
   /** Opens the ports of a sandbox, and deletes what is beyond its limits: no server may have got to it before. */
   async enter(sandbox: Sandbox): Promise<void> {
     const { id, name, owner_id, agent_port, ssh_port } = sandbox.row

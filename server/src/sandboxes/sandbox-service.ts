@@ -13,6 +13,7 @@ export type RetentionRequest = RouteBody<"setRetention">
 /** The limits in effect, and what the sandbox takes now. */
 export type RetentionStatus = RouteAnswer<"getRetention">
 type RunAnswer = RouteAnswer<"runCommand">
+export type CreateRequest = RouteBody<"createVm">
 
 /**
  * What can be done with sandboxes. Every method takes the owner (see `Principal.ownerId`), to whom the sandboxes of
@@ -20,8 +21,11 @@ type RunAnswer = RouteAnswer<"runCommand">
  * its label is as good as its name.
  */
 export interface SandboxService {
-  /** Fails with `already_exists` when any owner has the name, `limit_reached` when there are too many sandboxes. */
-  create(owner: number, name: string, retention?: RetentionRequest): Promise<VMInfo>
+  /**
+   * Makes a sandbox, or finds the owner's that has the name where the request would reuse it. Fails with `already_exists`
+   * when any owner has the name, `limit_reached` when there are too many sandboxes.
+   */
+  create(owner: number, request: CreateRequest): Promise<{ vm: VMInfo; reused: boolean }>
   /** Makes sandboxes from a snapshot of another one, or from its present: all of them or none. */
   fork(owner: number, from: string, request: ForkRequest): Promise<VMInfo[]>
   list(owner: number): Promise<VMInfo[]>

@@ -16,6 +16,7 @@ import { recover } from "./recovery.js"
 import { Registry, type PortOpener } from "./registry.js"
 import { Sandbox } from "./sandbox.js"
 import type {
+  CreateRequest,
   Diff,
   DiffRequest,
   ExportRequest,
@@ -92,12 +93,16 @@ export class Sandboxes implements SandboxService {
     return sandboxes
   }
 
-  async create(owner: number, name: string, retention?: RetentionRequest): Promise<VMInfo> {
-    await this.#registry.add([name], async () => {
+  async create(owner: number, request: CreateRequest): Promise<{ vm: VMInfo; reused: boolean }> {
+    const { name, reuse, retention } = request
+    const make = async () => {
       const sandbox = unborn(owner, name, this.#image.key, retention)
-      return { sandboxes: [await makeSandbox(sandbox, this.#image, this.#means)], result: undefined }
-    })
-    return this.#registry.describe(owner, name)
+      return { sandboxes: [await makeSandbox(sandbox, this.#image, this.#means)], result: "made" as const }
+    }
+    const made = await (reuse
+      ? this.#registry.findOrAdd(owner, name, make)
+      : this.#registry.add([name], make))
+    return { vm: await this.#registry.describe(owner, name), reused: made === undefined }
   }
 
   async fork(owner: number, from: string, { names, snapshot }: ForkRequest): Promise<VMInfo[]> {

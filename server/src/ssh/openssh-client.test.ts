@@ -20,7 +20,7 @@ describe("OpenSSH's client", () => {
     directory = await mkdtemp(join(tmpdir(), "opensandbox-ssh-"))
     server = await createTestServer()
     const { keyring, sandboxes, userId } = server
-    await sandboxes.create(userId, "box")
+    await sandboxes.create(userId, { name: "box" })
     const parts = {
       hostKey: await hostKey(directory),
       keyring,

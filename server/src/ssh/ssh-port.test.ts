@@ -24,7 +24,7 @@ beforeEach(async () => {
   server = await createTestServer()
   clients = []
   const { keyring, sandboxes, userId } = server
-  await sandboxes.create(userId, "box")
+  await sandboxes.create(userId, { name: "box" })
   const parts = { hostKey, keyring, service: () => sandboxes, log: pino({ level: "silent" }) }
   port = await SshPort.listen({ name: "box", ownerId: userId }, parts, null)
 })

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type {
+  CreateRequest,
   Diff,
   DiffRequest,
   ExportRequest,
@@ -53,18 +54,22 @@ export class FakeSandboxes implements SandboxService {
   readonly #owners = new Map<string, number>()
   readonly #retention = new Map<string, RetentionRequest>()
 
-  create(owner: number, name: string, retention?: RetentionRequest): Promise<VMInfo> {
+  create(
+    owner: number,
+    { name, retention, reuse }: Pick<CreateRequest, "name"> & Partial<CreateRequest>,
+  ): Promise<{ vm: VMInfo; reused: boolean }> {
     return settle(() => {
+      if (reuse === true && this.#owners.get(name) === owner) return { vm: infoOf(name), reused: true }
       if (this.#owners.has(name)) throw new Failure("already_exists", `The name "${name}" is taken.`)
       this.#owners.set(name, owner)
       if (retention !== undefined) this.#retention.set(name, retention)
-      return infoOf(name)
+      return { vm: infoOf(name), reused: false }
     })
   }
 
   async fork(owner: number, from: string, { names, snapshot }: ForkRequest): Promise<VMInfo[]> {
     await this.#findSnapshot(owner, from, snapshot ?? "initial")
-    return Promise.all(names.map((name) => this.create(owner, name)))
+    return Promise.all(names.map(async (name) => (await this.create(owner, { name })).vm))
   }
 
   list(owner: number): Promise<VMInfo[]> {
@@ -194,7 +199,7 @@ export class FakeSandboxes implements SandboxService {
 
   async import(owner: number, name: string, archive: ReadableStream<Uint8Array>): Promise<VMInfo> {
     await this.onImport(archive)
-    return this.create(owner, name)
+    return (await this.create(owner, { name })).vm
   }
 
   openSession(

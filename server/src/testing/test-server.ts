@@ -30,7 +30,9 @@ export interface TestServer {
 
 const frozenNow = Date.UTC(2030, 0, 1)
 
-export async function createTestServer(): Promise<TestServer> {
+export async function createTestServer(
+  settings: { allowedOrigins?: readonly string[] } = {},
+): Promise<TestServer> {
   const database = await openDatabase(":memory:")
   const now = () => frozenNow
   const keyring = new Keyring(new KeyStore(database), now)
@@ -42,8 +44,9 @@ export async function createTestServer(): Promise<TestServer> {
   const service = () => sandboxes
   const links = new SignedLinks(new Uint8Array(32), now)
   const portAccess = new PortAccess({ service, keyring, store: new PortStore(database), links })
+  const { allowedOrigins = [] } = settings
   const terminals = new Terminals({ service, keyring, log, now })
-  const app = createApp({ service, keyring, metrics, portAccess, terminals, inFlight, log, now })
+  const app = createApp({ service, keyring, metrics, portAccess, terminals, inFlight, log, now, allowedOrigins })
   // What the database knows of the fake sandboxes, all of which have this number.
   const row = { id: 1, owner_id: 0, name: "fake", image_key: "none", created_at: frozenNow }
   await database.insertInto("sandboxes").values(row).execute()
