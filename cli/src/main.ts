@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander"
 import type { ErrorCode, Failure } from "opensandbox"
+import { addCompletion } from "./commands/completion.js"
 import { addCp } from "./commands/cp.js"
 import { addCreate } from "./commands/create.js"
 import { addDiff } from "./commands/diff.js"
@@ -95,6 +96,7 @@ function buildProgram(context: Context): Command {
   addWipe(program, context)
   addRm(program, context)
   addDoctor(program, context)
+  addCompletion(program, context)
   return program
 }
 

@@ -39,7 +39,14 @@ test("create makes a sandbox", async () => {
   expect(JSON.parse((await cli("create", "box", "--json")).stdout)).toEqual({
     success: true,
     sandbox: { name: "box" },
+    reused: false,
   })
+})
+
+test("create --reuse takes the one that is there", async () => {
+  api.answers["POST /vms"] = { status: 200, body: vm }
+  expect(await cli("create", "box", "--reuse")).toEqual({ exitCode: 0, stdout: "Reused box\n", stderr: "" })
+  expect(api.bodies).toEqual([{ name: "box", reuse: true }])
 })
 
 test("fork makes one sandbox or several, from a snapshot or the present", async () => {
@@ -202,6 +209,7 @@ test.each([
   [["wipe"]],
   [["rm"]],
   [["doctor"]],
+  [["completion"]],
 ])("%j has a help text, with exit code 0", async (command) => {
   const { exitCode, stdout } = await cli(...command, "--help")
   expect(exitCode).toBe(0)
