@@ -174,6 +174,19 @@ describe("a command that fights the agent", () => {
       "for p in /dev/vport*; do (while :; do head -c 65536 /dev/urandom; done > $p) & done; sleep 600",
     ],
     [
+      "speaks in its place",
+      `cat > speak.py << 'END'
+import itertools, json, os, struct, sys
+port = os.open(sys.argv[1], os.O_WRONLY)
+messages = [json.dumps(m).encode() for m in ({"ok": True}, {"ok": True, "uptimeMs": 1}, {"event": "x" * 8000}, [])]
+for stream in itertools.cycle(range(1, 300)):
+    for kind in (4, 7, 8, 9, 12):
+        for payload in (*messages, b"\\0\\0\\0\\1\\0"):
+            os.write(port, struct.pack(">HBBII", 0x4F53, 1, kind, stream, len(payload)) + payload)
+END
+for p in /dev/vport*; do python3 speak.py $p & done; sleep 600`,
+    ],
+    [
       "writes to its memory and kills it",
       "kill -9 1; head -c 1M /dev/urandom > /proc/1/mem; kill -STOP 1; sleep 600",
     ],
