@@ -1,19 +1,25 @@
 // @ts-check
 // Makes a fresh clone ready to run: Debian packages, npm packages, TypeScript, the agent and the image.
 // It uses nothing but Node, and a second run does nothing.
+import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { installHostPackages } from "./setup/host-packages.mjs"
 import { installNpmPackages } from "./setup/npm-packages.mjs"
 import { agentBinary, buildAgent, buildPackages } from "./setup/programs.mjs"
+import { repository } from "./setup/repository.mjs"
 import { SetupError, step, stepsTaken } from "./setup/step.mjs"
 
-/** Does what of the set-up is not done yet; ends the process, saying what to do, where it cannot. */
-export async function setUp() {
+/**
+ * Does what of the set-up is not done yet; ends the process, saying what to do, where it cannot.
+ * @param {{ forTests?: boolean }} options `forTests`: also what only the tests need, a browser and other runtimes
+ */
+export async function setUp({ forTests = false } = {}) {
   const start = Date.now()
   try {
     checkPlatform()
-    await installHostPackages()
-    await installNpmPackages()
+    await installHostPackages({ forTests })
+    await installNpmPackages(repository)
+    if (forTests) await installNpmPackages(join(repository, "tests", "runtimes"))
     await buildPackages()
     await buildAgent()
     await buildImage()

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { setUp } from "./setup.mjs"
 import { repository } from "./setup/repository.mjs"
 
-await setUp()
+await setUp({ forTests: true })
 
 const scratch = mkdtempSync(join(tmpdir(), "opensandbox-test-"))
 const results = join(scratch, "results.json")

@@ -15,18 +15,29 @@ beforeAll(async () => {
   await symlink(root, join(project, "node_modules/opensandbox"))
   await writeFile(join(project, "package.json"), '{ "type": "module" }')
   await cp(join(root, "examples/quickstart.ts"), join(project, "quickstart.ts"))
+  await writeFile(join(project, "disposal.cts"), disposal)
 })
+
+/** For a compiler without the types of Symbol.asyncDispose, and a module that is no ECMAScript module. */
+const disposal = `
+import { Client, unwrap, type RunResult } from "opensandbox"
+
+export async function use(): Promise<RunResult> {
+  await using sandbox = unwrap(await new Client().create("for-now", { reuse: true })).sandbox
+  return sandbox.run("true")
+}
+`
 
 afterAll(async () => {
   await rm(project, { recursive: true })
 })
 
-/** What the compiler says about the quickstart in a project that has nothing but the linked package. */
-async function compile(compilerOptions: Record<string, unknown>): Promise<string> {
+/** What the compiler says about a file in a project that has nothing but the linked package. */
+async function compile(file: string, compilerOptions: Record<string, unknown>): Promise<string> {
   const strict = { strict: true, noEmit: true, types: [], skipLibCheck: false, preserveSymlinks: true }
   await writeFile(
     join(project, "tsconfig.json"),
-    JSON.stringify({ compilerOptions: { ...strict, ...compilerOptions }, include: ["quickstart.ts"] }),
+    JSON.stringify({ compilerOptions: { ...strict, ...compilerOptions }, files: [file] }),
   )
   const result = await promisify(execFile)(
     process.execPath,
@@ -40,8 +51,17 @@ test.each([
   { module: "NodeNext", target: "ES2022" },
   { module: "ESNext", moduleResolution: "Bundler", target: "ES2022" },
 ])("the quickstart compiles in a linked project with %j", { timeout: 60_000 }, async (options) => {
-  const output = await compile(options)
+  const output = await compile("quickstart.ts", options)
   expect(output).not.toMatch(/error TS/)
   expect(output).toContain("opensandbox/dist/sdk/index.d.ts")
   expect(output).not.toMatch(/zod|@types/)
+})
+
+test.each([
+  { module: "NodeNext", target: "ES2022" },
+  { module: "CommonJS", moduleResolution: "Node10", target: "ES2022" },
+])("a CommonJS module compiles in a linked project with %j", { timeout: 60_000 }, async (options) => {
+  const output = await compile("disposal.cts", options)
+  expect(output).not.toMatch(/error TS/)
+  expect(output).toContain("opensandbox/sdk/commonjs/dist/index.d.ts")
 })

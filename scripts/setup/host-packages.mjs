@@ -23,13 +23,23 @@ const needs = [
   // And see with it what is synced.
   { package: "strace", file: "strace" },
 ]
+/** What only the tests need, and is large or used by few of them: a browser, and shells that commands are completed in. */
+const needsOfTests = [
+  { package: "chromium", file: "chromium" },
+  { package: "zsh", file: "zsh" },
+  { package: "fish", file: "fish" },
+]
 const needsOfUser = [{ package: "uidmap", file: "newuidmap" }]
 
 const asRoot = process.getuid?.() === 0
 
-/** Installs the Debian packages that this host lacks, as root or through sudo where it asks for no password. */
-export async function installHostPackages() {
-  const missing = [...needs, ...(asRoot ? [] : needsOfUser)].filter(({ file }) => !isThere(file))
+/**
+ * Installs the Debian packages that this host lacks, as root or through sudo where it asks for no password.
+ * @param {{ forTests: boolean }} options
+ */
+export async function installHostPackages({ forTests }) {
+  const wanted = [...needs, ...(forTests ? needsOfTests : []), ...(asRoot ? [] : needsOfUser)]
+  const missing = wanted.filter(({ file }) => !isThere(file))
   if (missing.length === 0) return
   const packages = missing.map((need) => need.package)
   if (!isThere("apt-get")) {

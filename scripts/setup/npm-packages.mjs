@@ -1,23 +1,32 @@
 // @ts-check
 import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { repository } from "./repository.mjs"
 import { run, step } from "./step.mjs"
 
 /** @typedef {Record<string, { version?: string, integrity?: string, optional?: boolean }>} Packages */
 
-/** Installs the npm packages unless node_modules holds what the lock file says. */
-export async function installNpmPackages() {
-  if (isInstalled()) return
-  await step("npm packages", () => run("npm", ["ci"], { minutes: 15 }))
+/**
+ * Installs the npm packages of a directory unless its node_modules holds what its lock file says.
+ * @param {string} directory
+ */
+export async function installNpmPackages(directory) {
+  if (isInstalled(directory)) return
+  const place = relative(repository, directory)
+  await step(`npm packages${place && ` of ${place}`}`, () =>
+    run("npm", ["ci"], { minutes: 15, cwd: directory }),
+  )
 }
 
-/** npm writes down what it installed, whole installations only, in a lock file inside node_modules. */
-function isInstalled() {
-  const installedFile = join(repository, "node_modules", ".package-lock.json")
+/**
+ * npm writes down what it installed, whole installations only, in a lock file inside node_modules.
+ * @param {string} directory
+ */
+function isInstalled(directory) {
+  const installedFile = join(directory, "node_modules", ".package-lock.json")
   if (!existsSync(installedFile)) return false
   const installed = packagesOf(installedFile)
-  return Object.entries(packagesOf(join(repository, "package-lock.json"))).every(([path, wanted]) => {
+  return Object.entries(packagesOf(join(directory, "package-lock.json"))).every(([path, wanted]) => {
     const found = installed[path]
     if (path === "") return true
     // Optional packages are those of other platforms.

@@ -17,8 +17,8 @@ export async function buildPackages() {
         ...configuration.map((file) => join(repository, file)),
         ...sourcesBelow(["sdk", ...workspaces], /\.ts$|^tsconfig\.json$/),
       ],
-      results: ["dist/sdk", ...workspaces.map((workspace) => `${workspace}/dist`)].map((directory) =>
-        join(repository, directory),
+      results: ["dist/sdk", "sdk/commonjs/dist", ...workspaces.map((workspace) => `${workspace}/dist`)].map(
+        (directory) => join(repository, directory),
       ),
     },
     () =>
