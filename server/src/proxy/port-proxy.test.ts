@@ -17,7 +17,7 @@ let asked: IncomingMessage[]
 
 beforeEach(async () => {
   server = await createTestServer()
-  await server.sandboxes.create(server.userId, "box")
+  await server.sandboxes.create(server.userId, { name: "box" })
   asked = []
   guest = createServer((incoming, response) => {
     asked.push(incoming)
