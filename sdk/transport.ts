@@ -85,7 +85,7 @@ export class Transport implements Caller {
     if ("success" in request) return request
     request.url.protocol = request.url.protocol.replace("http", "ws")
     try {
-      return { success: true, body: new WebSocket(request.url.href) }
+      return { success: true, body: new WebSocket(request.url.href), status: 101 }
     } catch (error) {
       return failure("unavailable", `No WebSocket to ${this.baseUrl} can be made: ${reason(error)}`)
     }

@@ -77,7 +77,17 @@ async function start(config: ServerConfig, teardown: Teardown): Promise<RunningS
   const portAccess = new PortAccess({ service, keyring, store: new PortStore(database), links })
   const { allowedOrigins } = config
   const terminals = new Terminals({ service, keyring, log, now })
-  const app = createApp({ service, keyring, metrics, portAccess, terminals, inFlight, log, now, allowedOrigins })
+  const app = createApp({
+    service,
+    keyring,
+    metrics,
+    portAccess,
+    terminals,
+    inFlight,
+    log,
+    now,
+    allowedOrigins,
+  })
   const key = await hostKey(config.dataDirectory)
   const api = (onlySandbox?: string): HttpService => ({
     fetch: (request) => app.fetch(request, onlySandbox === undefined ? {} : { onlySandbox }),

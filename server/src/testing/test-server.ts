@@ -46,7 +46,17 @@ export async function createTestServer(
   const portAccess = new PortAccess({ service, keyring, store: new PortStore(database), links })
   const { allowedOrigins = [] } = settings
   const terminals = new Terminals({ service, keyring, log, now })
-  const app = createApp({ service, keyring, metrics, portAccess, terminals, inFlight, log, now, allowedOrigins })
+  const app = createApp({
+    service,
+    keyring,
+    metrics,
+    portAccess,
+    terminals,
+    inFlight,
+    log,
+    now,
+    allowedOrigins,
+  })
   // What the database knows of the fake sandboxes, all of which have this number.
   const row = { id: 1, owner_id: 0, name: "fake", image_key: "none", created_at: frozenNow }
   await database.insertInto("sandboxes").values(row).execute()
