@@ -19,7 +19,7 @@ let box: Sandbox
 beforeEach(async () => {
   server = await createTestServer()
   http = await listen()
-  await server.sandboxes.create(server.userId, "box")
+  await server.sandboxes.create(server.userId, { name: "box" })
   box = client().sandbox("box")
 })
 afterEach(async () => {
