@@ -93,13 +93,16 @@ test(
     let skipped = 0
     const onSkipped = (bytes: number) => (skipped += bytes)
     const { process } = succeeded(
-      await sandbox.start("read x; seq 600000; echo done >&2", { encoding: "buffer", onSkipped }),
+      await sandbox.start("echo begun; read x; seq 600000", { encoding: "buffer", onSkipped }),
     )
-    const read = all(process.stdout)
-    succeeded(await process.stdin.write("\n"))
-    expect(await process.wait()).toMatchObject({ exitCode: 0 })
-    const text = Buffer.concat(await read).toString()
-    expect(text).toBe(Array.from({ length: 600_000 }, (_, n) => `${n + 1}\n`).join(""))
+    const read: Uint8Array[] = []
+    for await (const piece of process.stdout) {
+      // Not before it is listened to.
+      if (read.length === 0) succeeded(await process.stdin.write("\n"))
+      read.push(piece)
+    }
+    const lines = Array.from({ length: 600_000 }, (_, n) => `${n + 1}\n`)
+    expect(Buffer.concat(read).toString()).toBe(["begun\n", ...lines].join(""))
     expect(skipped).toBe(0)
     succeeded(await sandbox.destroy())
   },

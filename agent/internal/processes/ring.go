@@ -71,7 +71,17 @@ func (r *ring) append(kind Kind, chunk []byte) (heard bool) {
 	}
 	r.forget()
 	r.changed.Broadcast()
-	return len(r.readers) > 0
+	return r.heard(kind)
+}
+
+// heard says whether anybody reads output of that kind.
+func (r *ring) heard(kind Kind) bool {
+	for reader := range r.readers {
+		if reader.wanted[kind] {
+			return true
+		}
+	}
+	return false
 }
 
 // put takes as much of the chunk as fits in one piece.

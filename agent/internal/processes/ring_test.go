@@ -154,3 +154,16 @@ func TestAClosedReaderHoldsNobodyBackAndReadsNoMore(t *testing.T) {
 		t.Error("a closed reader reads")
 	}
 }
+
+func TestOnlyThoseWhoWantAnOutputHearIt(t *testing.T) {
+	ring := newRing()
+	ring.read(Wanted{Follow: true})
+	reader := ring.read(Wanted{Stderr: true})
+	if ring.append(Stdout, []byte("x")) || !ring.append(Stderr, []byte("x")) {
+		t.Error("it is not known who listens")
+	}
+	reader.Close()
+	if ring.append(Stderr, []byte("x")) {
+		t.Error("a closed reader counts")
+	}
+}
