@@ -17,7 +17,7 @@ let ports: FakePorts
 beforeEach(async () => {
   server = await createTestServer()
   const { keyring, sandboxes, userId } = server
-  await sandboxes.create(userId, "box")
+  await sandboxes.create(userId, { name: "box" })
   ports = new FakePorts()
   sandboxes.onConnect = (address) => ports.connect(address)
   sandboxes.onListen = (address, onConnection) => ports.listen(address, onConnection)
