@@ -1,4 +1,7 @@
-import { beforeAll, expect, test } from "vitest"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { beforeAll, expect, onTestFinished, test } from "vitest"
 import { exec, opensandbox, type Ended } from "../support/cli.js"
 import { anyNumber, anyString, matching } from "../support/matchers.js"
 import { cli as command } from "../support/repository.js"
@@ -184,4 +187,22 @@ test("a second server on the same data is refused", async () => {
   const second = await cli("serve", "--port", "0", "--data-dir", server.dataDirectory)
   expect(second).toMatchObject({ code: 1, stdout: "" })
   expect(second.stderr).toMatch(/another OpenSandbox server/i)
+})
+
+test("files go in and come out, through pipes as well", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "osb-cp-"))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const local = join(directory, "notes.txt")
+  await writeFile(local, "some notes\n")
+  expect(await cli("create", "files")).toMatchObject({ code: 0 })
+  expect(await cli("cp", local, "files:in/")).toMatchObject({ code: 0, stderr: "" })
+  expect(await cli("run", "files", "cat in/notes.txt; seq 100000 > numbers")).toMatchObject({
+    stdout: "some notes\n",
+  })
+  const { stdout: numbers } = await cli("cp", "files:numbers", "-")
+  expect(numbers.split("\n")).toHaveLength(100_001)
+  expect(await cli("cp", "files:in/notes.txt", join(directory, "copy"))).toMatchObject({ code: 0 })
+  expect(await readFile(join(directory, "copy"), "utf8")).toBe("some notes\n")
+  expect(await cli("cp", "files:none", directory)).toMatchObject({ code: 1, stderr: matching(/not_found/) })
+  expect(await cli("rm", "files")).toMatchObject({ code: 0 })
 })

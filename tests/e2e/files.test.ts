@@ -140,7 +140,7 @@ describe("directories", () => {
     expect(failed(await files.remove("copies", { recursive: true })).code).toBe("not_found")
   })
 
-  test("of which there is more than a list holds are cut off", async () => {
+  test("of which there is more than a list holds are cut off", { timeout: largeMs }, async () => {
     await output("mkdir many; cd many; seq -f f%05.0f 10050 | xargs touch")
     const { files, truncated } = succeeded(await sandbox.files.list("many"))
     expect([files.length, files.at(-1)?.name, truncated]).toEqual([10_000, "f10000", true])

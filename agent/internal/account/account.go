@@ -54,6 +54,19 @@ func Find(root, user string) (Account, error) {
 	return found, err
 }
 
+// Group looks a group's number up by its name. The file is the one below root.
+func Group(root, name string) (uint32, error) {
+	entries, err := entriesOf(filepath.Join(root, "etc/group"), 4)
+	if err != nil {
+		return 0, err
+	}
+	entry := firstWith(entries, 0, name)
+	if entry == nil {
+		return 0, fmt.Errorf("the sandbox has no group %.64q", name)
+	}
+	return id(entry[2])
+}
+
 // groupsOf lists the groups that name the user as a member. A system without groups has none.
 func groupsOf(root, user string) ([]uint32, error) {
 	entries, err := entriesOf(filepath.Join(root, "etc/group"), 4)

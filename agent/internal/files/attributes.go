@@ -2,11 +2,11 @@ package files
 
 import (
 	"os"
-	"os/user"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"opensandbox/agent/internal/account"
 	"opensandbox/agent/internal/protocol"
 )
 
@@ -25,26 +25,28 @@ func (a Attributes) owner() (owner, error) {
 		return owner{-1, -1}, nil
 	}
 	name, group, grouped := strings.Cut(*a.Owner, ":")
-	uid, ok := number(name)
-	if !ok {
-		known, err := user.Lookup(name)
-		if err != nil {
-			return owner{}, protocol.Errorf(protocol.CodeUnknownOwner, "there is no user %q", name)
-		}
-		uid, _ = number(known.Uid)
+	uid, err := lookUp(name, func() (uint32, error) {
+		user, err := account.Find("/", name)
+		return user.UID, err
+	})
+	if err != nil || !grouped {
+		return owner{uid, -1}, err
 	}
-	if !grouped {
-		return owner{uid, -1}, nil
+	gid, err := lookUp(group, func() (uint32, error) { return account.Group("/", group) })
+	return owner{uid, gid}, err
+}
+
+// lookUp gives the number of a user or a group; a number need not be known to the system. The highest one is that of
+// nobody at all.
+func lookUp(text string, known func() (uint32, error)) (int, error) {
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil && n < 1<<32-1 {
+		return int(n), nil
 	}
-	gid, ok := number(group)
-	if !ok {
-		known, err := user.LookupGroup(group)
-		if err != nil {
-			return owner{}, protocol.Errorf(protocol.CodeUnknownOwner, "there is no group %q", group)
-		}
-		gid, _ = number(known.Gid)
+	n, err := known()
+	if err != nil {
+		return -1, protocol.Errorf(protocol.CodeUnknownOwner, "%v", err)
 	}
-	return owner{uid, gid}, nil
+	return int(n), nil
 }
 
 // or takes from another file what is not given.
@@ -56,12 +58,6 @@ func (o owner) or(old syscall.Stat_t) owner {
 		o.gid = int(old.Gid)
 	}
 	return o
-}
-
-// number reads the number of a user or a group. The highest one means that there is none.
-func number(text string) (int, bool) {
-	n, err := strconv.ParseUint(text, 10, 32)
-	return int(n), err == nil && n < 1<<32-1
 }
 
 // set gives the attributes to a file; a link is followed.
