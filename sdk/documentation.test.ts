@@ -4,7 +4,7 @@ import { expect, test } from "vitest"
 
 const entry = fileURLToPath(new URL("index.ts", import.meta.url))
 
-/** The functions that the SDK exports, and the methods of its classes and interfaces, by name, with their overloads. */
+/** The functions that the SDK exports, and the methods of the objects that it gives out, by name, with their overloads. */
 function publicFunctions(): Map<string, ts.Node[]> {
   const config = ts.getParsedCommandLineOfConfigFile(
     fileURLToPath(new URL("tsconfig.json", import.meta.url)),
@@ -20,7 +20,7 @@ function publicFunctions(): Map<string, ts.Node[]> {
     const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
     for (const declaration of target.declarations ?? []) {
       if (ts.isFunctionDeclaration(declaration)) add(found, target.name, declaration)
-      if (!ts.isClassDeclaration(declaration) && !ts.isInterfaceDeclaration(declaration)) continue
+      if (!ts.isClassDeclaration(declaration)) continue
       for (const member of declaration.members) {
         if (isPublicMethod(member)) add(found, `${target.name}.${member.name.getText()}`, member)
       }
@@ -33,9 +33,10 @@ function add(found: Map<string, ts.Node[]>, name: string, declaration: ts.Node):
   found.set(name, [...(found.get(name) ?? []), declaration])
 }
 
-function isPublicMethod(member: ts.Node): member is ts.MethodDeclaration | ts.MethodSignature {
-  const isMethod = ts.isMethodDeclaration(member) || ts.isMethodSignature(member)
-  return isMethod && !ts.isPrivateIdentifier(member.name)
+/** Static methods are how the SDK itself makes its objects. */
+function isPublicMethod(member: ts.ClassElement): member is ts.MethodDeclaration {
+  if (!ts.isMethodDeclaration(member) || ts.isPrivateIdentifier(member.name)) return false
+  return !member.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword)
 }
 
 const hasExample = (declaration: ts.Node) =>

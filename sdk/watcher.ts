@@ -55,12 +55,21 @@ export class Watcher implements AsyncIterable<WatchEvent> {
     this.#ending.abort()
   }
 
-  /** Closes it, where it was declared with `await using`. */
+  /**
+   * Closes it at the end of an `await using` block.
+   * @example
+   * await using watcher = unwrap(await sandbox.files.watch("src")).watcher
+   */
   [Symbol.asyncDispose](): Promise<void> {
     this.close()
     return Promise.resolve()
   }
 
+  /**
+   * The events as they come, until it is closed.
+   * @example
+   * for await (const event of watcher) console.log(event.type)
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, undefined> {
     try {
       for (;;) {
