@@ -42,6 +42,9 @@ const maxDirectories = 8_000
 // How long the second half of a rename may come after the first.
 const pairing = 20 * time.Millisecond
 
+// After each report events gather for so long: a program that changes many files would wait for each to be told otherwise.
+const rest = 10 * time.Millisecond
+
 // Watcher watches one directory, and if it is recursive those below. Links are not followed, and other file systems that
 // are mounted below not watched.
 //
@@ -141,8 +144,12 @@ func (w *Watcher) Run(report func([]Event) error) error {
 // step handles the next notice.
 func (w *Watcher) step() error {
 	if len(w.waiting) == 0 {
+		told := len(w.events) > 0
 		if err := w.flush(); err != nil {
 			return err
+		}
+		if told {
+			time.Sleep(rest)
 		}
 		if err := w.read(time.Time{}); err != nil {
 			return err

@@ -1,0 +1,133 @@
+import { spawn } from "node:child_process"
+import type { Sandbox, WatchEvent, Watcher } from "opensandbox"
+import { beforeAll, expect, test } from "vitest"
+import { eventually } from "../support/eventually.js"
+import { cli } from "../support/repository.js"
+import { succeeded } from "../support/results.js"
+import { serverStartMs, TestServer } from "../support/server.js"
+
+const soonMs = 60_000
+
+/** How long thousands of changes may take in software emulation on a busy machine, in milliseconds. */
+const longMs = 300_000
+
+let server: TestServer
+let sandbox: Sandbox
+
+beforeAll(async () => {
+  server = await TestServer.start()
+  sandbox = await server.create()
+  return () => server.dispose()
+}, serverStartMs)
+
+const inGuest = async (command: string) =>
+  succeeded(await sandbox.run(command, { snapshot: false, timeout: 240 })).stdout
+
+async function watched(path: string, recursive: boolean): Promise<Watcher> {
+  return succeeded(await sandbox.files.watch(path, { recursive })).watcher
+}
+
+const line = (event: WatchEvent) =>
+  event.type === "overflow"
+    ? "overflow"
+    : `${event.type} ${event.path}${event.type === "rename" ? ` ${event.to}` : ""}`
+
+/** The events up to that of a file that is made for it; one that follows another of its like is left out. */
+async function told(watcher: Watcher, directory: string): Promise<string[]> {
+  await inGuest(`touch ${directory}/marker`)
+  const lines: string[] = []
+  for await (const event of watcher) {
+    if (line(event) === `create ${directory}/marker`) break
+    if (line(event) !== lines.at(-1)) lines.push(line(event))
+  }
+  return lines
+}
+
+test("each kind of event is told, whoever caused it", async () => {
+  await inGuest("mkdir -p kinds/sub")
+  const watcher = await watched("kinds", true)
+  await inGuest(
+    "cd kinds; echo x > a; chmod 600 a; mv a sub/b; rm sub/b; mkdir -p new/deep; : > new/deep/file; mv new old",
+  )
+  await inGuest(
+    "cd kinds/old/deep; rm file; cd ..; rmdir deep; mkdir deep; : > deep/again; mv deep /tmp/away; mv /tmp/away ../in",
+  )
+  const at = "/workspace/kinds"
+  expect(await told(watcher, at)).toEqual([
+    `create ${at}/a`,
+    `change ${at}/a`,
+    `rename ${at}/a ${at}/sub/b`,
+    `delete ${at}/sub/b`,
+    `create ${at}/new`,
+    `create ${at}/new/deep`,
+    `create ${at}/new/deep/file`,
+    `rename ${at}/new ${at}/old`,
+    `delete ${at}/old/deep/file`,
+    `delete ${at}/old/deep`,
+    `create ${at}/old/deep`,
+    `create ${at}/old/deep/again`,
+    `delete ${at}/old/deep`,
+    `create ${at}/in`,
+    `create ${at}/in/again`,
+  ])
+  expect(watcher.failure).toBeUndefined()
+})
+
+test("files that the image brought are watched too, and only where it was asked for", async () => {
+  const watcher = await watched("/etc", false)
+  await inGuest(
+    "echo x >> /etc/hosts; touch /etc/ssl/new; mv /etc/hosts /etc/hosts2; mv /etc/hosts2 /etc/hosts",
+  )
+  const lines = await told(watcher, "/etc")
+  expect(lines).toContain("change /etc/hosts")
+  expect(lines).toContain("rename /etc/hosts /etc/hosts2")
+  expect(lines.filter((each) => each.includes("/etc/ssl/"))).toEqual([])
+})
+
+test("who does not take the events is told that some were lost", { timeout: longMs }, async () => {
+  await inGuest("mkdir many; touch many/a many/b")
+  const watcher = await watched("many", false)
+  const change = 'for i in range(6000):\n  os.chmod("many/a", i % 512)\n  os.chmod("many/b", i % 512)'
+  await inGuest(`python3 -c 'import os\n${change}'; rm -r many`)
+  const events: WatchEvent[] = []
+  // The watch ends with its directory.
+  for await (const event of watcher) events.push(event)
+  expect(events.some(({ type }) => type === "overflow")).toBe(true)
+  expect(events.length).toBeLessThan(11_000)
+  expect(watcher.failure).toBeUndefined()
+})
+
+test("a restore ends a watch and says so, a close says nothing", async () => {
+  const [restored, closed] = [await watched(".", true), await watched(".", true)]
+  closed.close()
+  succeeded(await sandbox.restore("initial"))
+  for (const watcher of [restored, closed]) for await (const event of watcher) expect(event).toBeDefined()
+  expect(restored.failure).toMatchObject({ code: "interrupted" })
+  expect(closed.failure).toBeUndefined()
+})
+
+test("watches that come and go leave nothing behind in the guest", async () => {
+  const counted = "ls -l /proc/1/fd | grep -c inotify || true"
+  for (let round = 0; round < 20; round++) (await watched("/etc", true)).close()
+  await eventually("the end of the watches", soonMs, async () =>
+    (await inGuest(counted)) === "0\n" ? true : undefined,
+  )
+})
+
+test("the command line prints events until it is interrupted", async () => {
+  const env = { ...process.env, OPENSANDBOX_API_KEY: server.apiKey, OPENSANDBOX_BASE_URL: server.url }
+  const child = spawn(process.execPath, [cli, "watch", sandbox.name, "-r"], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  })
+  let printed = ""
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (printed += text))
+  let number = 0
+  await eventually("an event", soonMs, async () => {
+    await inGuest(`touch seen-${number++}`)
+    return printed.includes("create  /workspace/seen-") ? true : undefined
+  })
+  const ended = new Promise((resolve) => child.once("exit", resolve))
+  child.kill("SIGINT")
+  expect(await ended).toBe(0)
+})
