@@ -1,6 +1,5 @@
-// For users whose own settings leave it out.
-/// <reference lib="esnext.disposable" preserve="true" />
 import type { Call, Caller } from "./call.js"
+import { OpenSandboxError } from "./opensandbox-error.js"
 import { processEvents, type Listening, type Outcome, type ProcessEvent } from "./process-events.js"
 import { ProcessInput } from "./process-input.js"
 import { bytesDecoder, decoded, textDecoder, type Encoding, type OutputPiece } from "./process-output.js"
@@ -134,7 +133,7 @@ export class Process<Data = string> {
 
   /**
    * Kills it and waits until it has ended, at the end of an `await using`.
-   * @throws Error when it cannot be killed
+   * @throws OpenSandboxError when it cannot be killed: a block's end has no result that could tell
    * @example
    * await using process = unwrap(await sandbox.start("npm run dev")).process
    */
@@ -143,7 +142,7 @@ export class Process<Data = string> {
     if (killed.success) await this.wait()
     this.detach()
     // One that has ended needs no killing.
-    if (!killed.success && killed.code !== "not_found") throw new Error(killed.error)
+    if (!killed.success && killed.code !== "not_found") throw new OpenSandboxError(killed)
   }
 
   #only(stream: "stdout" | "stderr"): AsyncIterable<Data> {
