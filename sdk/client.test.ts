@@ -23,6 +23,7 @@ const vm: VMInfo = {
   ssh_port: 40002,
   agentHealthy: true,
   accelerator: "tcg",
+  network: "none",
   created_at: "2026-01-02T03:04:05.678Z",
 }
 

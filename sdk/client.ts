@@ -7,12 +7,18 @@ import { isVMInfo, isVMList } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
 import { realEffects, Transport } from "./transport.js"
 import type { WebSocketConstructor } from "./web-socket.js"
-import type { Retention } from "./wire-types.js"
+import type { NetworkPolicy, Retention } from "./wire-types.js"
 
 /** How to create a sandbox. */
 export interface CreateOptions {
   /** Which snapshots are kept and how much disk it may take; the server's defaults when left out. */
   retention?: Retention | undefined
+  /**
+   * What the guest may reach over TCP and UDP: `"none"` when left out, `"internet"` for every public address, or
+   * `{ allow: ["host or CIDR[:port]", …] }`. The server's own addresses, private, local and reserved ones stay out of reach
+   * always. Forks and imports keep it.
+   */
+  network?: NetworkPolicy | undefined
   /** Whether a sandbox of yours that has the name already is as good; it stays as it is. Default false. */
   reuse?: boolean | undefined
 }

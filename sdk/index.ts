@@ -65,6 +65,7 @@ export type {
   Change,
   Diff,
   FileInfo,
+  NetworkPolicy,
   Port,
   ProcessInfo,
   Retention,

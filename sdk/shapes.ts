@@ -21,7 +21,15 @@ import type {
 type Run = RecordedRun | UnrecordedRun
 
 type FieldType =
-  "string" | "number" | "boolean" | "object" | "string?" | "number?" | "null" | "optional string"
+  | "string"
+  | "number"
+  | "boolean"
+  | "object"
+  | "string?"
+  | "number?"
+  | "null"
+  | "optional string"
+  | "string or object"
 
 /** For each field, what it must be; with a `?`, it may be null as well. */
 type Shape<T> = Record<keyof T, FieldType>
@@ -34,6 +42,7 @@ const vmInfo: Shape<VMInfo> = {
   ssh_port: "number",
   agentHealthy: "boolean",
   accelerator: "string",
+  network: "string or object",
   created_at: "string",
 }
 
@@ -71,6 +80,7 @@ export function hasFields<T>(value: unknown, shape: Shape<T>): value is T {
 function isOfType(value: unknown, type: FieldType): boolean {
   if (value === null) return type === "null" || type.endsWith("?")
   if (type === "optional string") return value === undefined || typeof value === "string"
+  if (type === "string or object") return typeof value === "string" || typeof value === "object"
   return typeof value === type.replace("?", "")
 }
 

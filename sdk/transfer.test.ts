@@ -17,6 +17,7 @@ const vm = {
   ssh_port: 2,
   agentHealthy: true,
   accelerator: "tcg",
+  network: "none",
   created_at: "2026-01-02T03:04:05.678Z",
 }
 

@@ -17,6 +17,9 @@ export type Diff = Schemas["Diff"]
 /** Which snapshots are kept and how much disk a sandbox may take: left out is the server's default, null is no limit. */
 export type Retention = Schemas["RetentionRequest"]
 
+/** What a sandbox's guest may reach: nothing, every public address, or only what a list names. */
+export type NetworkPolicy = Schemas["NetworkPolicy"]
+
 /** The limits in effect for a sandbox, where null is none, and what it takes now. */
 export type RetentionStatus = Schemas["RetentionStatus"]
 

@@ -35,6 +35,9 @@ export const modules = [
   "virtio_pci",
   "virtio_console",
   "virtio_blk",
+  "failover",
+  "net_failover",
+  "virtio_net",
   "overlay",
   "virtio-rng",
 ]

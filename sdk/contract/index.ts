@@ -11,5 +11,6 @@ export {
   type RouteParams,
   type RouteQuery,
 } from "./routes.js"
+export { networkPolicy } from "./schemas/network.js"
 export { snapshotLabel } from "./schemas/snapshot.js"
 export { terminalResize, type TerminalMessage } from "./schemas/terminal.js"

@@ -21,6 +21,7 @@ const components = {
   Snapshot: schemas.snapshot,
   SnapshotList: schemas.snapshotList,
   CreateRequest: schemas.createRequest,
+  NetworkPolicy: schemas.networkPolicy,
   Change: schemas.change,
   Diff: schemas.diff,
   FileInfo: schemas.fileInfo,

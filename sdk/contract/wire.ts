@@ -25,6 +25,7 @@ export interface components {
        * @enum {string}
        */
       accelerator: "kvm" | "tcg"
+      network: components["schemas"]["NetworkPolicy"]
       /**
        * Format: date-time
        * @description When it was created, ISO 8601 in UTC.
@@ -80,12 +81,21 @@ export interface components {
       name: string
       /** @description How long its snapshots are kept and how much disk it may take. */
       retention?: components["schemas"]["RetentionRequest"]
+      /** @description What its guest may reach; `none` when left out. */
+      network?: components["schemas"]["NetworkPolicy"]
       /**
        * @description Whether a sandbox of the key that has the name already is as good; it stays as it is.
        * @default false
        */
       reuse?: boolean
     }
+    /** @description What the guest may reach over TCP and UDP. `none`: it has no network. `internet`: every public IPv4 address. `allow`: only what it lists. The server's own addresses, private, local and reserved ones are out of reach always. */
+    NetworkPolicy:
+      | ("none" | "internet")
+      | {
+          /** @description What may be reached: names of hosts, IPv4 addresses and ranges as in `192.0.2.0/24`; with `:443` only that port. */
+          allow: string[]
+        }
     /** @description One path that differs. */
     Change: {
       /** @description Its absolute path in the guest. */

@@ -23,6 +23,8 @@ interface ServerOptions {
   dataDirectory?: string
   /** Further environment variables. */
   env?: Record<string, string>
+  /** A program with arguments that runs the server's command, in its own place. */
+  runBy?: readonly string[]
 }
 
 /** A real server: the built command `opensandbox serve` as a process of its own, on a free port. */
@@ -30,21 +32,23 @@ export class TestServer {
   readonly apiKey = `ws_${randomBytes(24).toString("hex")}`
   readonly dataDirectory: string
   readonly #env: Record<string, string>
+  readonly #runBy: readonly string[]
   #process: ChildProcess | undefined
   #output = ""
   #url = ""
   #wasKilled = false
   #names = 0
 
-  private constructor(dataDirectory: string, env: Record<string, string>) {
+  private constructor(dataDirectory: string, { env = {}, runBy = [] }: ServerOptions) {
     this.dataDirectory = dataDirectory
     this.#env = env
+    this.#runBy = runBy
   }
 
   /** Starts a server and waits until it answers. */
   static async start(options: ServerOptions = {}): Promise<TestServer> {
     const dataDirectory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), "osb-")))
-    const server = new TestServer(dataDirectory, options.env ?? {})
+    const server = new TestServer(dataDirectory, options)
     try {
       await server.#spawn()
     } catch (error) {
@@ -157,7 +161,9 @@ export class TestServer {
 
   async #spawn(failpoint?: string): Promise<void> {
     const armed = failpoint === undefined ? [] : ["--conditions=failpoints"]
-    const server = spawn(process.execPath, [...armed, cli, "serve", "--port", "0"], {
+    const command = [...this.#runBy, process.execPath, ...armed, cli, "serve", "--port", "0"]
+    const [program = "", ...args] = command
+    const server = spawn(program, args, {
       cwd: repository,
       env: {
         ...process.env,

@@ -6,9 +6,11 @@ import type { Durability } from "./durability.js"
 import { LayerDirectory } from "./disk/layer-directory.js"
 import type { LayerId } from "./disk/layer.js"
 import type { Image } from "./image.js"
+import { machineFiles } from "./machine/command-line.js"
 import type { Machine, MachineId } from "./machine/machine.js"
 import { MachineViewer } from "./machine/machine-viewer.js"
 import { MachineProcess } from "./machine/process.js"
+import type { NetworkPolicy } from "./network/network-policy.js"
 import { adoptMachine, startMachine, type GuestIdentity } from "./machine/start.js"
 import type { Viewer } from "./machine/viewer.js"
 import { TemplateStore } from "./template/template-store.js"
@@ -55,7 +57,7 @@ export class MachineRoom {
     const real = await realpath(machines)
     requireShortPath(real)
     const templates = await TemplateStore.open(options.cacheDirectory, options.image, options.memoryMiB)
-    await templates.get(options.image)
+    await templates.get(options.image, false)
     return new MachineRoom(real, new LayerDirectory(layers, options.durability), templates)
   }
 
@@ -64,10 +66,11 @@ export class MachineRoom {
   }
 
   /**
-   * Starts a machine on a disk; some 250 ms under emulation.
+   * Starts a machine on a disk; some 250 ms under emulation. The first one with a network boots the guest, as `open` does.
    *
    * @param layers From the oldest to the writable head.
    * @param identity Default: the disk keeps the names of the machine that it was made in.
+   * @param network What it may reach; by default nothing.
    * @throws MachineStartError; nothing of the machine is left then.
    */
   async start(
@@ -75,14 +78,16 @@ export class MachineRoom {
     image: Image,
     layers: readonly LayerId[],
     identity?: GuestIdentity,
+    network: NetworkPolicy = "none",
   ): Promise<Machine> {
     return startMachine(
       id,
       this.#directory(id),
-      await this.#templates.get(image),
+      await this.#templates.get(image, network !== "none"),
       this.disk,
       layers,
       identity,
+      network,
     )
   }
 
@@ -98,12 +103,14 @@ export class MachineRoom {
   }
 
   /**
-   * Takes up a machine that an earlier server left running; undefined when it runs no more.
+   * Takes up a machine that an earlier server left running; undefined when it runs no more. Connections that its guest had
+   * to the network ended with that server.
    *
+   * @param network What it may reach, as it was started with.
    * @throws MachineStartError when it runs but cannot be used; it is ended then.
    */
-  adopt(id: MachineId): Promise<Machine | undefined> {
-    return adoptMachine(id, this.#directory(id), this.disk)
+  adopt(id: MachineId, network: NetworkPolicy): Promise<Machine | undefined> {
+    return adoptMachine(id, this.#directory(id), this.disk, network)
   }
 
   /** Ends a machine, whichever server started it, and removes what it left behind. */
@@ -125,7 +132,7 @@ export class MachineRoom {
 
 /** A socket's address holds only so much: better said at the start than by a machine that nobody can reach. */
 function requireShortPath(machines: string): void {
-  const sample = join(machines, `m${"0".repeat(12)}`, "agent")
+  const sample = join(machines, `m${"0".repeat(12)}`, machineFiles.network)
   if (sample.length > longestSocketPath) {
     const allowed = longestSocketPath - (sample.length - machines.length) - "/machines".length
     throw new Error(

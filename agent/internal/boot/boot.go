@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"unsafe"
 
 	"opensandbox/agent/internal/disk"
 	"opensandbox/agent/internal/linux"
@@ -94,13 +93,7 @@ func bringUpLoopback() error {
 		return err
 	}
 	defer syscall.Close(socket)
-	request := struct {
-		name  [16]byte
-		flags uint16
-		_     [22]byte
-	}{flags: syscall.IFF_UP | syscall.IFF_RUNNING}
-	copy(request.name[:], "lo")
-	return linux.IoctlPointer(socket, syscall.SIOCSIFFLAGS, unsafe.Pointer(&request))
+	return linux.SetInterfaceUp(socket, "lo")
 }
 
 // loadModules loads a directory's modules in the order of their names and frees the memory that their files take.

@@ -83,6 +83,9 @@ func (g *Guest) setUp(request protocol.Setup) (time.Duration, error) {
 	if err != nil {
 		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
 	}
+	if err := setUpNetwork(request.Network); err != nil {
+		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
+	}
 	started := time.Now()
 	mounted, err := disk.Mount(request.Device, g.Dirt)
 	if err != nil {
@@ -102,6 +105,11 @@ func (g *Guest) name(request protocol.Setup) {
 	if request.MachineID != "" {
 		if err := identity.SetMachineID("/", request.MachineID); err != nil {
 			g.Log.Printf("machine id: %v", err)
+		}
+	}
+	if request.Network != nil {
+		if err := identity.SetNameServer("/", request.Network.DNS); err != nil {
+			g.Log.Printf("name server: %v", err)
 		}
 	}
 }

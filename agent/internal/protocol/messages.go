@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"regexp"
 	"strings"
 )
@@ -32,12 +33,21 @@ type Ping struct {
 
 // Setup makes a freshly cloned machine the one it shall be. Without names it writes none to the disk.
 type Setup struct {
-	Op         string `json:"op"`
-	Device     string `json:"device"`
-	Hostname   string `json:"hostname,omitempty"`
-	MachineID  string `json:"machineId,omitempty"`
-	UnixTimeMs int64  `json:"unixTimeMs"`
-	Entropy    string `json:"entropy"`
+	Op         string   `json:"op"`
+	Device     string   `json:"device"`
+	Hostname   string   `json:"hostname,omitempty"`
+	MachineID  string   `json:"machineId,omitempty"`
+	UnixTimeMs int64    `json:"unixTimeMs"`
+	Network    *Network `json:"network,omitempty"`
+	Entropy    string   `json:"entropy"`
+}
+
+// Network is the machine's own address, and the addresses of those that it turns to.
+type Network struct {
+	Address string `json:"address"`
+	Prefix  int    `json:"prefix"`
+	Gateway string `json:"gateway"`
+	DNS     string `json:"dns"`
 }
 
 // Pty is a terminal for a command.
@@ -353,6 +363,21 @@ func checkSetup(s Setup) error {
 		return errors.New("machineId is not 32 hexadecimal digits")
 	case s.UnixTimeMs < 0 || s.UnixTimeMs > maxTime:
 		return errors.New("unixTimeMs is not a time")
+	}
+	return checkNetwork(s.Network)
+}
+
+func checkNetwork(n *Network) error {
+	if n == nil {
+		return nil
+	}
+	for _, address := range []string{n.Address, n.Gateway, n.DNS} {
+		if parsed := net.ParseIP(address); parsed == nil || parsed.To4() == nil {
+			return errors.New("network holds what is no IPv4 address")
+		}
+	}
+	if n.Prefix < 1 || n.Prefix > 32 {
+		return errors.New("network.prefix is not 1 to 32")
 	}
 	return nil
 }

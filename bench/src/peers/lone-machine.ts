@@ -64,6 +64,7 @@ export class LoneMachine {
       accelerator,
       image,
       memoryMiB,
+      network: false,
       memoryFile: join(directory, "memory"),
       memoryShared: false,
       disk: [{ node: diskNode, path: join(directory, diskFile) }],

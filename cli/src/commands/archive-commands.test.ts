@@ -29,6 +29,7 @@ const vm = {
   ssh_port: 40002,
   agentHealthy: true,
   accelerator: "kvm",
+  network: "none",
   created_at: "2026-01-02T03:04:05.678Z",
 }
 

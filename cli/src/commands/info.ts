@@ -21,6 +21,7 @@ export function addInfo(program: Command, context: Context): void {
             ["status", vm.status],
             ["agent", vm.agentHealthy ? "healthy" : "silent"],
             ["accelerator", vm.accelerator === "tcg" ? "tcg (no isolation guarantee)" : vm.accelerator],
+            ["network", typeof vm.network === "string" ? vm.network : vm.network.allow.join(" ")],
             ["api port", vm.agent_port],
             ["ssh port", vm.ssh_port],
             ["created", vm.created_at],

@@ -20,6 +20,7 @@ const vm = {
   ssh_port: 40002,
   agentHealthy: true,
   accelerator: "tcg",
+  network: "none",
   created_at: "2026-01-02T03:04:05.678Z",
 }
 
@@ -47,6 +48,18 @@ test("create --reuse takes the one that is there", async () => {
   api.answers["POST /vms"] = { status: 200, body: vm }
   expect(await cli("create", "box", "--reuse")).toEqual({ exitCode: 0, stdout: "Reused box\n", stderr: "" })
   expect(api.bodies).toEqual([{ name: "box", reuse: true }])
+})
+
+test("create gives a sandbox a network: all, none, or a list", async () => {
+  api.answers["POST /vms"] = { status: 201, body: vm }
+  await cli("create", "box", "--network", "internet")
+  await cli("create", "box", "--network", "none")
+  await cli("create", "box", "--network", "example.org:443", "--network", "11.0.0.0/8")
+  expect(api.bodies).toEqual([
+    { name: "box", network: "internet" },
+    { name: "box", network: "none" },
+    { name: "box", network: { allow: ["example.org:443", "11.0.0.0/8"] } },
+  ])
 })
 
 test("fork makes one sandbox or several, from a snapshot or the present", async () => {

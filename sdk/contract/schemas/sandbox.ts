@@ -1,4 +1,5 @@
 import { z } from "zod"
+import { networkPolicy } from "./network.js"
 import { retentionRequest } from "./retention.js"
 import { createdAt, number, requestBody, sandboxName, snapshotReference } from "./rules.js"
 
@@ -13,6 +14,7 @@ export const createRequest = requestBody({
   retention: retentionRequest
     .optional()
     .describe("How long its snapshots are kept and how much disk it may take."),
+  network: networkPolicy.optional().describe("What its guest may reach; `none` when left out."),
   reuse: z
     .boolean({ error: '"reuse" must be true or false' })
     .default(false)
@@ -58,6 +60,7 @@ export const vmInfo = z
         "What runs the guest's instructions: `kvm` is hardware virtualisation; `tcg` is software emulation, " +
           "for development, and gives no isolation guarantee.",
       ),
+    network: networkPolicy,
     created_at: createdAt,
   })
   .describe("A sandbox and the state of its virtual machine.")

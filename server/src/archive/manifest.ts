@@ -1,4 +1,5 @@
 import { contentFiles, digestOf, imageFiles, largestDiskFile, type ImageContent } from "@opensandbox/vm"
+import { networkPolicy } from "opensandbox/contract"
 import { z } from "zod"
 import { refusal } from "./refusal.js"
 
@@ -47,7 +48,12 @@ const manifestSchema = z.object({
   format: z.literal("opensandbox-sandbox"),
   version: z.literal(1),
   exported_at: time,
-  sandbox: z.object({ name: z.string().regex(/^[a-z0-9-]{1,63}$/), created_at: time }),
+  sandbox: z.object({
+    name: z.string().regex(/^[a-z0-9-]{1,63}$/),
+    created_at: time,
+    // Archives of earlier versions do not say.
+    network: networkPolicy.optional(),
+  }),
   snapshot: z.object({
     name: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
     label: z

@@ -385,6 +385,8 @@ describe("a refusal", () => {
       "/vms",
       { name: "new", retention: { keep_days: 0 } },
     ],
+    ["a network that nobody knows", "network", "POST", "/vms", { name: "new", network: "lan" }],
+    ["a list that allows nothing", "network.allow", "POST", "/vms", { name: "new", network: { allow: [] } }],
     ["a comparison with nothing", "from", "GET", "/vms/box/diff", undefined],
     ["an empty parameter", "to", "GET", "/vms/box/diff?from=initial&to=", undefined],
     ["a parameter that nobody knows", "form", "GET", "/vms/box/diff?from=initial&form=a", undefined],

@@ -6,6 +6,7 @@ import type { Unneeded } from "../layers/layer-rows.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { guestIdentity, type SandboxMeans } from "./means.js"
 import { hasSpace, requireSpace } from "../storage/space.js"
+import { networkOf } from "./network.js"
 import { NextLayer } from "./next-layer.js"
 import { restAfterStart, type Rest } from "./rest.js"
 import type { Fork, NewSnapshot } from "./sandbox-store.js"
@@ -320,7 +321,8 @@ export class MachineKeeper {
     try {
       await health.requireSound(chain)
       const layers = [...chain.map((link) => link.id), head]
-      return await room.start(id, await this.#image(), layers, guestIdentity(this.#sandbox))
+      const identity = guestIdentity(this.#sandbox)
+      return await room.start(id, await this.#image(), layers, identity, networkOf(this.#sandbox))
     } finally {
       await release()
     }

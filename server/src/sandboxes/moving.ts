@@ -8,6 +8,7 @@ import type { ExportedSandbox } from "../archive/manifest.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { requireSpace } from "../storage/space.js"
+import { networkOf, requireUsable } from "./network.js"
 import { unborn } from "./new-sandbox.js"
 import type { Sandbox } from "./sandbox.js"
 import type { ExportRequest } from "./sandbox-service.js"
@@ -86,7 +87,9 @@ async function settle(
   { store, room, compactor }: SandboxMeans,
 ): Promise<SandboxRow> {
   const layer = newLayerId()
-  const sandbox = unborn(owner, name, image.key)
+  const { network } = manifest.sandbox
+  if (network !== undefined) requireUsable(network)
+  const sandbox = unborn(owner, name, image.key, { network })
   try {
     await room.disk.takeIn(disk, layer)
     failpoint("import.disk-placed")
@@ -119,7 +122,11 @@ function snapshotOf(exported: ExportedSandbox["snapshot"], createdAt: number): N
 }
 
 function describeSandbox(row: SandboxRow): ExportedSandbox["sandbox"] {
-  return { name: row.name, created_at: new Date(row.created_at).toISOString() }
+  return {
+    name: row.name,
+    created_at: new Date(row.created_at).toISOString(),
+    network: networkOf(row),
+  }
 }
 
 /** @param snapshot Left out for what the sandbox is now. */

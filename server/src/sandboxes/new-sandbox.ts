@@ -4,7 +4,8 @@ import { guestIdentity, type SandboxMeans } from "./means.js"
 import { requireSpace } from "../storage/space.js"
 import { restAfterStart } from "./rest.js"
 import { Sandbox } from "./sandbox.js"
-import type { RetentionRequest } from "./sandbox-service.js"
+import { networkOf } from "./network.js"
+import type { CreateRequest } from "./sandbox-service.js"
 import type { NewSandbox } from "./sandbox-store.js"
 import { asFailure } from "../storage/storage-failure.js"
 
@@ -13,7 +14,7 @@ export function unborn(
   ownerId: number,
   name: string,
   imageKey: string,
-  retention: RetentionRequest = {},
+  { retention = {}, network = "none" }: Pick<CreateRequest, "retention" | "network"> = {},
 ): NewSandbox {
   return {
     ownerId,
@@ -23,6 +24,7 @@ export function unborn(
     head: newLayerId(),
     createdAt: Date.now(),
     retention: JSON.stringify(retention),
+    network: JSON.stringify(network),
   }
 }
 
@@ -40,7 +42,7 @@ export async function makeSandbox(sandbox: NewSandbox, image: Image, means: Sand
     await room.disk.create(head, null, image)
     failpoint("create.head-made")
     const identity = guestIdentity({ name, created_at: createdAt })
-    const machine = await room.start(room.newMachineId(), image, [head], identity)
+    const machine = await room.start(room.newMachineId(), image, [head], identity, networkOf(sandbox))
     failpoint("create.machine-started")
     try {
       const rest = await restAfterStart(machine, null)

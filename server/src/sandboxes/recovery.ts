@@ -2,6 +2,7 @@ import type { Machine } from "@opensandbox/vm"
 import PQueue from "p-queue"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
+import { networkOf } from "./network.js"
 import { Sandbox } from "./sandbox.js"
 
 /** Sandboxes and layers that are looked at beside each other: as many as file operations can be under way. */
@@ -34,7 +35,7 @@ async function adopt(row: SandboxRow, means: SandboxMeans): Promise<Machine | un
   const { store, room, log } = means
   if (row.machine_id === null) return undefined
   try {
-    const machine = await room.adopt(row.machine_id)
+    const machine = await room.adopt(row.machine_id, networkOf(row))
     if (machine !== undefined) {
       await alignHead(row, machine, means)
       log.info({ sandbox: row.name, machine: machine.id }, "took up the sandbox's machine")

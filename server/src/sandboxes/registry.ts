@@ -1,6 +1,7 @@
 import { Failure } from "../failure.js"
 import type { OpenPorts, SandboxPorts } from "../ports/sandbox-ports.js"
 import type { SandboxMeans } from "./means.js"
+import { networkOf } from "./network.js"
 import type { Sandbox } from "./sandbox.js"
 import type { VMInfo } from "./sandbox-service.js"
 import { asFailure } from "../storage/storage-failure.js"
@@ -178,6 +179,7 @@ export class Registry {
       ssh_port: ports.sshPort,
       agentHealthy: await sandbox.healthy(),
       accelerator: this.#means.room.choice.accelerator,
+      network: networkOf(sandbox.row),
       created_at: new Date(sandbox.row.created_at).toISOString(),
     }
   }

@@ -25,7 +25,8 @@ afterEach(async () => {
 })
 
 function sandbox(name: string, head: string): NewSandbox {
-  return { ownerId: 0, name, imageKey: "i", machineId: null, head, createdAt: 1000, retention: "{}" }
+  const own = { retention: "{}", network: JSON.stringify("none") }
+  return { ownerId: 0, name, imageKey: "i", machineId: null, head, createdAt: 1000, ...own }
 }
 
 const create = (name: string, head: string) => store.create(sandbox(name, head))

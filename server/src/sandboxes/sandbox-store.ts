@@ -35,6 +35,8 @@ export interface NewSandbox {
   readonly createdAt: number
   /** The limits that are its own, as JSON. */
   readonly retention: string
+  /** What it may reach, as JSON. */
+  readonly network: string
 }
 
 /** Sandboxes that begin where another one is or was, with its snapshots up to there. */
@@ -308,6 +310,7 @@ function insertSandbox(database: Database, sandbox: NewSandbox): Promise<Sandbox
       ssh_port: null,
       created_at: sandbox.createdAt,
       retention: sandbox.retention,
+      network: sandbox.network,
     })
     .returningAll()
     .executeTakeFirstOrThrow()

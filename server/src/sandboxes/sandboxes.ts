@@ -11,6 +11,7 @@ import { hasSpace } from "../storage/space.js"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { exportSandbox, importSandbox } from "./moving.js"
+import { networkOf, requireUsable } from "./network.js"
 import { makeSandbox, unborn } from "./new-sandbox.js"
 import { recover } from "./recovery.js"
 import { Registry, type PortOpener } from "./registry.js"
@@ -94,9 +95,10 @@ export class Sandboxes implements SandboxService {
   }
 
   async create(owner: number, request: CreateRequest): Promise<{ vm: VMInfo; reused: boolean }> {
-    const { name, reuse, retention } = request
+    const { name, reuse, network } = request
+    if (network !== undefined) requireUsable(network)
     const make = async () => {
-      const sandbox = unborn(owner, name, this.#image.key, retention)
+      const sandbox = unborn(owner, name, this.#image.key, request)
       return { sandboxes: [await makeSandbox(sandbox, this.#image, this.#means)], result: "made" as const }
     }
     const made = await (reuse
@@ -109,7 +111,7 @@ export class Sandboxes implements SandboxService {
     const origin = this.#registry.find(owner, from)
     await this.#registry.add(names, async () => {
       const rows = await origin.history.fork(
-        names.map((name) => unborn(owner, name, origin.row.image_key)),
+        names.map((name) => unborn(owner, name, origin.row.image_key, { network: networkOf(origin.row) })),
         snapshot,
       )
       return { sandboxes: await Promise.all(rows.map((row) => this.#open(row))), result: undefined }
@@ -319,7 +321,8 @@ export class Sandboxes implements SandboxService {
     const { name, owner_id, image_key } = sandbox.row
     const kept = this.#nameForKept(name)
     return this.#registry.add([kept], async () => {
-      const keep = unborn(owner_id, kept, image_key, sandbox.history.limits.own)
+      const own = { retention: sandbox.history.limits.own, network: networkOf(sandbox.row) }
+      const keep = unborn(owner_id, kept, image_key, own)
       const row = await sandbox.history.restore(snapshot, keep)
       return { sandboxes: row === undefined ? [] : [await this.#open(row)], result: { kept } }
     })

@@ -104,7 +104,7 @@ describe("openDatabase", () => {
       { name: "initial", layer_id: null, label: null, bytes: 0 },
       { name: "cmd_2", layer_id: "l1", exit_code: 0, duration_ms: null },
     ])
-    expect(sandboxes).toMatchObject([{ name: "box", retention: "{}" }])
+    expect(sandboxes).toMatchObject([{ name: "box", retention: "{}", network: '"none"' }])
   })
 
   it("survives a loss of power where that is asked for", async () => {

@@ -28,7 +28,7 @@ CREATE TABLE sandboxes (
   agent_port integer,
   ssh_port integer,
   created_at integer not null
-, retention text not null default '{}') strict;
+, retention text not null default '{}', network text not null default '"none"') strict;
 
 CREATE INDEX sandboxes_by_owner on sandboxes (owner_id);
 

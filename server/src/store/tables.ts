@@ -49,6 +49,8 @@ interface SandboxesTable {
   created_at: number
   /** The limits that are its own, as JSON (see `Retention`); `{}` leaves all to the server's defaults. */
   retention: Generated<string>
+  /** What it may reach, as JSON (see `NetworkPolicy`). */
+  network: Generated<string>
 }
 
 /** `sealed`: immutable; `head`: written by the machine; `next`: made ahead of time and still empty. */

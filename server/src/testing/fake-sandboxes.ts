@@ -297,6 +297,7 @@ function infoOf(name: string): VMInfo {
     ssh_port: 2,
     agentHealthy: true,
     accelerator: "tcg",
+    network: "none",
     created_at: createdAt,
   }
 }

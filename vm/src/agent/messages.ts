@@ -13,6 +13,7 @@ export * from "./process-messages.js"
 
 const count = z.int().min(0)
 const hex32 = z.string().regex(/^[0-9a-f]{32}$/)
+const ipv4 = z.string().regex(/^[0-9]{1,3}(\.[0-9]{1,3}){3}$/)
 
 export const hello = z.strictObject({ nonce: hex32, protocol: z.int() })
 
@@ -34,6 +35,9 @@ export const setup = z.strictObject({
     .optional(),
   machineId: hex32.optional(),
   unixTimeMs: count.max(253402300799999),
+  network: z
+    .strictObject({ address: ipv4, prefix: z.int().min(1).max(32), gateway: ipv4, dns: ipv4 })
+    .optional(),
   /** 32 to 512 bytes in base64. */
   entropy: z.string().min(44).max(684),
 })

@@ -19,6 +19,7 @@ const clone: MachineDescription = {
     { node: "l1", path: "/l/l1.qcow2" },
     { node: "l2", path: "/l/l2.qcow2" },
   ],
+  network: false,
   incoming: true,
   durability: "process",
 }
@@ -55,6 +56,13 @@ test("lets the machine start no programs and reach no network", () => {
   ])
   expect(args).toContain("-nodefaults")
   expect(args.join(" ")).not.toMatch(/netdev|virtio-net/)
+})
+
+test("gives a machine that is to have one a network device that ends at a socket, and confines it no less", () => {
+  const args = commandLine({ ...clone, network: true })
+  expect(values(args, "-netdev")).toEqual(["stream,id=network,server=on,addr.type=unix,addr.path=network"])
+  expect(values(args, "-device").filter((device) => device.startsWith("virtio-net-pci"))).toHaveLength(1)
+  expect(values(args, "-sandbox")).toEqual(values(commandLine(clone), "-sandbox"))
 })
 
 test("emulates any processor in bounded memory, and passes the host's own through", () => {

@@ -1,6 +1,7 @@
 import type { Accelerator } from "../accelerator/accelerator.js"
 import type { Durability } from "../durability.js"
 import type { Image } from "../image.js"
+import { guestMac, linkMtu } from "../network/guest-link.js"
 
 /** One file of a disk's chain and the name of its node in QEMU's block graph. */
 export interface ChainLink {
@@ -20,6 +21,8 @@ export interface MachineDescription {
   readonly memoryShared: boolean
   /** The sandbox's disk from the bottom to the writable head; at least one. */
   readonly disk: readonly [ChainLink, ...ChainLink[]]
+  /** Whether the machine has a network device. */
+  readonly network: boolean
   /** Whether the machine waits for a template's state instead of booting. */
   readonly incoming: boolean
   /** What the guest's syncs have to survive. */
@@ -30,6 +33,7 @@ export interface MachineDescription {
 export const machineFiles = {
   monitor: "qmp",
   agent: "agent",
+  network: "network",
   pid: "pid",
   log: "log",
 } as const
@@ -70,6 +74,7 @@ export function commandLine(machine: MachineDescription): string[] {
     ...baseFileSystem(machine.image),
     ...sandboxDiskChain(machine.disk, machine.durability),
     ...agentPort(),
+    ...(machine.network ? networkDevice() : []),
     ...confinement(),
     ...(machine.incoming ? ["-incoming", "defer", "-S"] : []),
   ]
@@ -184,7 +189,20 @@ function agentPort(): string[] {
   ]
 }
 
-/** The machine may not start programs, change its user, or loosen its own limits. There is no network device. */
+/**
+ * A network device whose other end is a socket in the machine's directory. QEMU opens no connection for it; who is
+ * connected to that socket decides what the guest reaches, and when nobody is, frames go nowhere.
+ */
+function networkDevice(): string[] {
+  return [
+    "-netdev",
+    `stream,id=network,server=on,addr.type=unix,addr.path=${machineFiles.network}`,
+    "-device",
+    `virtio-net-pci,netdev=network,mac=${guestMac},host_mtu=${linkMtu},romfile=`,
+  ]
+}
+
+/** The machine may not start programs, change its user, or loosen its own limits. */
 function confinement(): string[] {
   return ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
 }

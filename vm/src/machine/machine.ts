@@ -2,6 +2,7 @@ import { z } from "zod"
 import type { AgentConnection, ExecRequest, Execution, OutputHandler } from "../agent/connection.js"
 import { GuestProcesses } from "../agent/guest-processes.js"
 import type { LayerId } from "../disk/layer.js"
+import type { GuestNetwork } from "../network/guest-network.js"
 import type { QmpClient } from "../qmp/client.js"
 import { consoleBytes, consoleDevice, sandboxDisk } from "./command-line.js"
 import type { DiskChain, RewrittenLayer } from "./disk-chain.js"
@@ -47,6 +48,7 @@ export class Machine {
   readonly #process: MachineProcess
   readonly #qmp: QmpClient
   readonly #disk: DiskChain
+  readonly #network: GuestNetwork | undefined
   readonly #stallListeners = new Set<() => void>()
   #stalled = false
 
@@ -56,6 +58,7 @@ export class Machine {
     qmp: QmpClient,
     agent: AgentConnection,
     disk: DiskChain,
+    network?: GuestNetwork,
   ) {
     this.id = id
     this.agent = agent
@@ -63,6 +66,7 @@ export class Machine {
     this.#process = process
     this.#qmp = qmp
     this.#disk = disk
+    this.#network = network
     qmp.onEvent(({ event, data }) => {
       if (event === "BLOCK_IO_ERROR" && data["action"] === "stop") this.#stall()
     })
@@ -173,6 +177,8 @@ export class Machine {
 
   /** Ends the machine at once. The disk keeps what had reached it. */
   async kill(): Promise<void> {
+    // First, so that no connection outlives its guest whatever the kernel does.
+    this.#network?.close()
     await this.#process.kill()
     this.agent.close()
     this.#qmp.close()

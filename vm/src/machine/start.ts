@@ -5,6 +5,9 @@ import { AgentConnection } from "../agent/connection.js"
 import { poll } from "../deadline.js"
 import type { LayerDirectory } from "../disk/layer-directory.js"
 import type { LayerId } from "../disk/layer.js"
+import { guestNetworkSetup } from "../network/guest-link.js"
+import { GuestNetwork } from "../network/guest-network.js"
+import type { NetworkPolicy } from "../network/network-policy.js"
 import { QmpClient } from "../qmp/client.js"
 import { leaveMemoryOut, type Template } from "../template/template.js"
 import { blankNode, commandLine, machineFiles, type ChainLink } from "./command-line.js"
@@ -48,6 +51,7 @@ class MachineVanishedError extends MachineStartError {
  *
  * @param layers The disk's layers from the oldest to the writable head.
  * @param identity Written to the disk; without one it keeps the names that are there.
+ * @param policy What it may reach, of a template with a network device unless that is nothing.
  * @throws MachineStartError when it does not come up; nothing of it is left then.
  */
 export async function startMachine(...parts: Parameters<typeof startOnce>): Promise<Machine> {
@@ -66,6 +70,7 @@ async function startOnce(
   disk: LayerDirectory,
   layers: readonly LayerId[],
   identity: GuestIdentity | undefined,
+  policy: NetworkPolicy,
 ): Promise<Machine> {
   if (layers.length === 0) throw new MachineStartError("a machine needs a layer to write to")
   const blank: ChainLink = { node: blankNode, path: template.image.blankDisk }
@@ -79,22 +84,33 @@ async function startOnce(
   })
   const process = await MachineProcess.start(directory, args, template.devicesFile)
   let qmp: QmpClient | undefined
+  let network: GuestNetwork | undefined
   try {
     qmp = await connectMonitor(process)
     await leaveMemoryOut(qmp)
     await wake(qmp)
+    network = await openNetwork(process, policy)
     const agent = await AgentConnection.connect(join(directory, machineFiles.agent), {
       deadlineMs: startMilliseconds,
     })
-    const machine = new Machine(id, process, qmp, agent, DiskChain.opened(qmp, disk.durability, chain))
+    const machine = new Machine(
+      id,
+      process,
+      qmp,
+      agent,
+      DiskChain.opened(qmp, disk.durability, chain),
+      network,
+    )
+    const reachable = network && { network: guestNetworkSetup }
     await agent.setup(
-      { device: "/dev/vdb", ...identity, ...now(), entropy: freshEntropy() },
+      { device: "/dev/vdb", ...identity, ...reachable, ...now(), entropy: freshEntropy() },
       mountMilliseconds,
     )
     return machine
   } catch (error) {
     const words = await process.lastWords()
     const StartError = process.running ? MachineStartError : MachineVanishedError
+    network?.close()
     qmp?.close()
     await process.kill()
     throw new StartError(`the machine did not start (${String(error)}); QEMU says: ${words}`, {
@@ -106,6 +122,7 @@ async function startOnce(
 /**
  * Takes up a machine that an earlier server left running.
  *
+ * @param policy What it may reach, as it was started with.
  * @returns undefined when no such process runs.
  * @throws MachineStartError when it runs but cannot be used; it is ended then.
  */
@@ -113,10 +130,12 @@ export async function adoptMachine(
   id: MachineId,
   directory: string,
   disk: LayerDirectory,
+  policy: NetworkPolicy,
 ): Promise<Machine | undefined> {
   const process = await MachineProcess.find(directory)
   if (process === undefined) return undefined
   let qmp: QmpClient | undefined
+  let network: GuestNetwork | undefined
   try {
     qmp = await connectMonitor(process)
     // Going on, one that stands still on a full disk would take the last room before anything can be recorded there.
@@ -127,8 +146,10 @@ export async function adoptMachine(
       deadlineMs: adoptMilliseconds,
     })
     if (!agent.welcome.ready) throw new Error("its disk was never mounted")
-    return new Machine(id, process, qmp, agent, chain)
+    network = await openNetwork(process, policy)
+    return new Machine(id, process, qmp, agent, chain, network)
   } catch (error) {
+    network?.close()
     qmp?.close()
     await process.kill()
     throw new MachineStartError(`machine ${id} could not be taken up again: ${String(error)}`, {
@@ -140,6 +161,15 @@ export async function adoptMachine(
 function connectMonitor(process: MachineProcess): Promise<QmpClient> {
   const socket = join(process.directory, machineFiles.monitor)
   return QmpClient.connect(socket, startMilliseconds, () => !process.running)
+}
+
+/** Connects the machine's network device, if it has one. */
+async function openNetwork(
+  process: MachineProcess,
+  policy: NetworkPolicy,
+): Promise<GuestNetwork | undefined> {
+  if (policy === "none") return undefined
+  return GuestNetwork.open(join(process.directory, machineFiles.network), policy, () => !process.running)
 }
 
 /** Loads the template's devices from the descriptor that the process inherited, and lets the guest run. */

@@ -9,7 +9,7 @@ const image = {
   blankDisk: "/a/blank.qcow2",
   diskBytes: 1 << 30,
 }
-const recipe: TemplateRecipe = { accelerator: "kvm", image, memoryMiB: 512 }
+const recipe: TemplateRecipe = { accelerator: "kvm", image, memoryMiB: 512, network: false }
 const host: HostIdentity = { qemu: "7.2", processor: "p", kernel: "6.1" }
 
 test("does not depend on where the image lies or which kernel the host runs", () => {
@@ -21,6 +21,7 @@ test.each<[string, TemplateRecipe, HostIdentity]>([
   ["image", { ...recipe, image: { ...image, key: "k2" } }, host],
   ["disk size", { ...recipe, image: { ...image, diskBytes: 1 << 29 } }, host],
   ["memory", { ...recipe, memoryMiB: 1024 }, host],
+  ["network device", { ...recipe, network: true }, host],
   ["accelerator", { ...recipe, accelerator: "tcg" }, host],
   ["QEMU", recipe, { ...host, qemu: "8.0" }],
   ["processor", recipe, { ...host, processor: "q" }],

@@ -11,6 +11,8 @@ export interface TemplateRecipe {
   readonly accelerator: Accelerator
   readonly image: Image
   readonly memoryMiB: number
+  /** Whether its clones have a network device. */
+  readonly network: boolean
 }
 
 /** The host's share in a template: state that is saved by one QEMU on one processor may not load into another. */

@@ -41,26 +41,31 @@ export class TemplateStore {
     const remembered = await rememberedChoice(memory, host)
     if (remembered !== undefined) return new TemplateStore(directory, host, memoryMiB, remembered)
     const choice = await probeAccelerator(async (accelerator) => {
-      const recipe = { accelerator, image, memoryMiB }
+      const recipe = { accelerator, image, memoryMiB, network: false }
       await makeTemplate(directory, templateKey(recipe, host), recipe, bootMilliseconds[accelerator])
     })
     await rememberChoice(memory, host, choice)
     return new TemplateStore(directory, host, memoryMiB, choice)
   }
 
-  /** The template of an image; the first call boots it unless it is in the cache. A failure is tried again at the next call. */
-  get(image: Image): Promise<Template> {
-    let template = this.#templates.get(image.key)
+  /**
+   * The template of an image; the first call boots it unless it is in the cache. A failure is tried again at the next call.
+   *
+   * @param network Whether its clones have a network device, which takes a template of its own.
+   */
+  get(image: Image, network: boolean): Promise<Template> {
+    const name = `${image.key} ${network}`
+    let template = this.#templates.get(name)
     if (template === undefined) {
-      template = this.#findOrMake(image)
-      this.#templates.set(image.key, template)
-      template.catch(() => this.#templates.delete(image.key))
+      template = this.#findOrMake(image, network)
+      this.#templates.set(name, template)
+      template.catch(() => this.#templates.delete(name))
     }
     return template
   }
 
-  async #findOrMake(image: Image): Promise<Template> {
-    const recipe = { accelerator: this.choice.accelerator, image, memoryMiB: this.#memoryMiB }
+  async #findOrMake(image: Image, network: boolean): Promise<Template> {
+    const recipe = { accelerator: this.choice.accelerator, image, memoryMiB: this.#memoryMiB, network }
     const key = templateKey(recipe, this.#host)
     return (
       (await findTemplate(this.#directory, key, recipe)) ??
