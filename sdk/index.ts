@@ -29,6 +29,7 @@ export type {
 } from "./files.js"
 export type {
   AttachResult,
+  BinaryRunResult,
   CreateResult,
   DiffResult,
   ExportResult,
@@ -50,12 +51,14 @@ export type {
   TerminalEnd,
   TerminalResult,
   UndoResult,
+  UnrecordedBinaryRunResult,
   UnrecordedRunResult,
   UrlResult,
   WaitResult,
   WriteResult,
 } from "./results.js"
-export { Sandbox, type RunOptions } from "./sandbox.js"
+export type { BinaryRunOptions, RunOptions } from "./run.js"
+export { Sandbox } from "./sandbox.js"
 export { Terminal, type TerminalOptions } from "./terminal.js"
 export { unwrap } from "./unwrap.js"
 export type { WebSocketConstructor, WebSocketLike } from "./web-socket.js"

@@ -44,6 +44,18 @@ export type RunResult = ({ success: true } & RecordedRun) | Failure
 /** What `Sandbox.run` answers when it was to take no snapshot. */
 export type UnrecordedRunResult = ({ success: true } & UnrecordedRun) | Failure
 
+/** Output as bytes, in the place of text. */
+type Binary<Run> = Omit<Run, "stdout" | "stderr"> & {
+  stdout: Uint8Array<ArrayBuffer>
+  stderr: Uint8Array<ArrayBuffer>
+}
+
+/** What `Sandbox.run` answers with `encoding: "buffer"`. */
+export type BinaryRunResult = ({ success: true } & Binary<RecordedRun>) | Failure
+
+/** What `Sandbox.run` answers with `encoding: "buffer"` when it was to take no snapshot. */
+export type UnrecordedBinaryRunResult = ({ success: true } & Binary<UnrecordedRun>) | Failure
+
 /** What `Sandbox.snapshots` answers. */
 export type SnapshotsResult = { success: true; snapshots: Snapshot[] } | Failure
 

@@ -1,7 +1,6 @@
 // Where a compiler has no word of Symbol.asyncDispose yet, the types of the SDK bring it along.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Call, Caller } from "./call.js"
-import { defaultTimeoutSeconds, maxTimeoutSeconds } from "./contract/limits.js"
 import { Files } from "./files.js"
 import { forkDeadlineMs } from "./fork-deadline.js"
 import { OpenSandboxError } from "./opensandbox-error.js"
@@ -10,6 +9,7 @@ import type { AttachOptions } from "./process.js"
 import { Processes, type StartOptions } from "./processes.js"
 import type {
   AttachResult,
+  BinaryRunResult,
   DiffResult,
   ExportResult,
   InfoResult,
@@ -26,15 +26,16 @@ import type {
   SnapshotsResult,
   TerminalResult,
   UndoResult,
+  UnrecordedBinaryRunResult,
   UnrecordedRunResult,
   UrlResult,
 } from "./results.js"
+import { runCommand, type BinaryRunOptions, type RunOptions } from "./run.js"
 import {
   isDiff,
   isMessage,
   isRestoreAnswer,
   isRetentionStatus,
-  isRunAnswer,
   isSnapshot,
   isSnapshotList,
   isTerminalTicket,
@@ -45,22 +46,8 @@ import { stringArgument } from "./string-argument.js"
 import { Terminal, type TerminalOptions } from "./terminal.js"
 import type { Retention } from "./wire-types.js"
 
-/** Milliseconds that the server gets on top of a command's own timeout, to start its machine and take the snapshot. */
-const graceMs = 60_000
-
-/** Seconds from which on a command's answer comes as an event stream; Node's fetch gives up on headers after 300. */
-const eventStreamSeconds = 120
-
 /** Milliseconds until an archive has begun, most of which the server needs to gather a large disk; just under Node's 300 s. */
 const gatheringMs = 290_000
-
-/** How to run a command. */
-export interface RunOptions {
-  /** Seconds until the command is killed, with everything it started. Default 30, at most 86400. */
-  timeout?: number
-  /** Whether a snapshot is taken after the command. Default true. */
-  snapshot?: boolean
-}
 
 /**
  * A sandbox on the server, by name. Made by `Client.create`, `Client.sandbox` and forks. No method rejects for what the
@@ -101,25 +88,22 @@ export class Sandbox {
    */
   run(command: string, timeout?: number): Promise<RunResult>
   /**
-   * Runs a shell command in /workspace; with `snapshot: false`, without a snapshot after it.
+   * Runs a shell command: elsewhere than in /workspace, with an environment, as another user, with input; with its output
+   * told while it runs; with output as bytes; without a snapshot after it.
    * @example
-   * await sandbox.run("make -j4", { timeout: 600 })
-   * await sandbox.run("cat log", { snapshot: false })
+   * await sandbox.run("make -j4", { timeout: 600, onStdout: (text) => console.log(text) })
+   * await sandbox.run("psql", { cwd: "db", env: { PGDATABASE: "shop" }, user: "postgres", stdin: "select 1" })
+   * const { stdout } = unwrap(await sandbox.run("gzip -c log", { encoding: "buffer", snapshot: false }))
    */
-  run(command: string, options: RunOptions & { snapshot?: true }): Promise<RunResult>
+  run(command: string, options: RunOptions & { snapshot?: true | undefined }): Promise<RunResult>
   run(command: string, options: RunOptions & { snapshot: false }): Promise<UnrecordedRunResult>
   run(command: string, options: RunOptions): Promise<RunResult | UnrecordedRunResult>
-  async run(command: string, given?: number | RunOptions): Promise<RunResult | UnrecordedRunResult> {
+  run(command: string, options: BinaryRunOptions & { snapshot?: true | undefined }): Promise<BinaryRunResult>
+  run(command: string, options: BinaryRunOptions & { snapshot: false }): Promise<UnrecordedBinaryRunResult>
+  run(command: string, options: BinaryRunOptions): Promise<BinaryRunResult | UnrecordedBinaryRunResult>
+  run(command: string, given?: number | RunOptions | BinaryRunOptions) {
     const options = typeof given === "object" ? given : { timeout: given }
-    const { timeout = defaultTimeoutSeconds, snapshot = true } = options as RunOptions
-    const call: Call = {
-      ...this.#request("POST", "run"),
-      body: { command, timeout, ...(!snapshot && { snapshot }) },
-      ...(timeout > 0 && timeout <= maxTimeoutSeconds && { deadlineMs: Math.ceil(timeout * 1000) + graceMs }),
-      eventStream: timeout > eventStreamSeconds,
-    }
-    const answer = await this.#caller.call(call, isRunAnswer(snapshot))
-    return answer.success ? { ...answer.body, success: true } : answer
+    return runCommand(this.#caller, this.#request("POST", "run"), command, options)
   }
 
   /**

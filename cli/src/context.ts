@@ -14,6 +14,8 @@ export interface Context {
   stdoutBytes: (chunk: Uint8Array) => Promise<void>
   /** What the user should know besides. */
   stderr: (text: string) => void
+  /** The same for bytes, written as `stdoutBytes` does. */
+  stderrBytes: (chunk: Uint8Array) => Promise<void>
   /** The bytes of the standard input. */
   stdin: () => ReadableStream<Uint8Array>
   /** Which of the standard streams a person sits at. */

@@ -9,6 +9,7 @@ import { isReaderGone } from "./reader-gone.js"
 
 // Each write learns of its own error; without a listener the first one would end the process as well.
 process.stdout.on("error", () => undefined)
+process.stderr.on("error", () => undefined)
 
 process.exitCode = await main(process.argv.slice(2), {
   stdout: (text) => {
@@ -18,14 +19,9 @@ process.exitCode = await main(process.argv.slice(2), {
       process.exit(exitCodes.failed)
     })
   },
-  stdoutBytes: (chunk) =>
-    new Promise((resolve, reject) => {
-      process.stdout.write(chunk, (error) => {
-        if (error == null) resolve()
-        else reject(error)
-      })
-    }),
+  stdoutBytes: (chunk) => writeBytes(process.stdout, chunk),
   stderr: (text) => process.stderr.write(text),
+  stderrBytes: (chunk) => writeBytes(process.stderr, chunk),
   stdin: () => Readable.toWeb(process.stdin) as ReadableStream<Uint8Array>,
   isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
   terminal: localTerminal,
@@ -39,3 +35,12 @@ process.exitCode = await main(process.argv.slice(2), {
   },
   exitNow: (code) => process.exit(code),
 })
+
+function writeBytes(stream: NodeJS.WriteStream, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(chunk, (error) => {
+      if (error == null) resolve()
+      else reject(error)
+    })
+  })
+}

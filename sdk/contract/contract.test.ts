@@ -54,10 +54,52 @@ test("the timeout is 30 seconds when left out, and may be a fraction", () => {
   expect(routes.runCommand.body.parse({ command: "ls", timeout: 0.5 }).timeout).toBe(0.5)
 })
 
+test.each([
+  ["cwd", ["/", "src", "..", "ü"], ["", "a\0b", "x".repeat(4097), 5, null]],
+  ["user", ["root", "1000", "ann b"], ["", "a:b", "a\nb", "a\0b", "x".repeat(257), 1000, null]],
+  [
+    "env",
+    [{}, { A: "", "b c": "=" }, { A: "x".repeat(131_069) }],
+    [[], "A=1", null, { A: "x".repeat(131_070) }, { A: "x".repeat(70_000), B: "ä".repeat(40_000) }],
+  ],
+  ["stdin", ["", "a\0b\u{1f600}", { base64: "" }, { base64: "AP8=" }], [5, null, {}]],
+  ["encoding", ["utf8", "base64"], ["buffer", "", null]],
+  ["stream", [true, false], ["yes", 1, null]],
+])("the %s of a run is checked", (field, good, bad) => {
+  const parse = (value: unknown) => refusalOf(routes.runCommand.body, { command: "ls", [field]: value })
+  for (const value of good) expect(parse(value), JSON.stringify(value)).toBeUndefined()
+  for (const value of bad) expect(parse(value), JSON.stringify(value)).toMatchObject({ field })
+})
+
+test("a variable that no environment can hold is named, and so is what is no base64", () => {
+  const parse = (fields: object) => refusalOf(routes.runCommand.body, { command: "ls", ...fields })
+  for (const env of [{ A: 1 }, { A: "\0" }]) expect(parse({ env })).toMatchObject({ field: "env.A" })
+  for (const name of ["", "A=", "\0"]) {
+    expect(parse({ env: { [name]: "" } })).toMatchObject({ field: `env.${name}` })
+  }
+  for (const base64 of ["A", "-_=="]) {
+    expect(parse({ stdin: { base64 } })).toMatchObject({ field: "stdin.base64" })
+  }
+})
+
+test("what a command reads is measured in bytes", () => {
+  const mebibyte = 1024 * 1024
+  const parse = (stdin: unknown) => refusalOf(routes.runCommand.body, { command: "cat", stdin })
+  const bytes = (count: number) => ({ base64: btoa("x".repeat(count)) })
+  for (const stdin of ["x".repeat(mebibyte), "ä".repeat(mebibyte / 2), bytes(mebibyte)]) {
+    expect(parse(stdin)).toBeUndefined()
+  }
+  for (const stdin of ["x".repeat(mebibyte + 1), "ä".repeat(mebibyte / 2 + 1), bytes(mebibyte + 1)]) {
+    expect(parse(stdin)).toMatchObject({ field: "stdin" })
+  }
+})
+
 test("an unknown field is named, with what is allowed", () => {
   expect(refusalOf(routes.runCommand.body, { command: "ls", timeuot: 5 })).toEqual({
     field: "timeuot",
-    error: 'Invalid request: unknown field "timeuot"; allowed: "command", "timeout", "snapshot"',
+    error:
+      'Invalid request: unknown field "timeuot"; allowed: "command", "timeout", "snapshot", "cwd", "env", "user", ' +
+      '"stdin", "encoding", "stream"',
   })
 })
 
@@ -209,5 +251,11 @@ test("handlers get what validation made of a request", () => {
     command: string
     timeout: number
     snapshot: boolean
+    cwd?: string | undefined
+    env?: Record<string, string> | undefined
+    user?: string | undefined
+    stdin?: string | { base64: string } | undefined
+    encoding: "utf8" | "base64"
+    stream: boolean
   }>()
 })

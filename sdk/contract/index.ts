@@ -1,5 +1,6 @@
 export { errorCodes, type ErrorCode } from "./error-codes.js"
 export { invalidRequest } from "./invalid-request.js"
+export { maxJsonBytes } from "./limits.js"
 export { openApiDocument, type OpenApiDocument } from "./openapi.js"
 export { commonErrors, isContent, type Route } from "./route.js"
 export {

@@ -9,3 +9,15 @@ export const maxCommandBytes = 256 * 1024
 
 /** The most levels of directories that a list goes down: more than a path can have. */
 export const maxFileDepth = 2048
+
+/** The most that a request's variables take in a command's environment, in bytes: the kernel takes no longer one. */
+export const maxEnvironmentBytes = 128 * 1024
+
+/** The most that a command can be given on its standard input, in bytes. */
+export const maxStdinBytes = 1024 * 1024
+
+/** The longest JSON of a request, in bytes, where its route does not say otherwise. */
+export const maxJsonBytes = 1024 * 1024
+
+/** The longest JSON of a request to run a command: its input may have to be escaped. */
+export const maxRunJsonBytes = 4 * 1024 * 1024

@@ -120,7 +120,7 @@ function operation(name: string, route: Route): Json {
 
 const eventStreamText =
   "A request whose `Accept` includes `text/event-stream` is answered at once, with server-sent events: comments as a " +
-  "heartbeat every 15 seconds, then one event `result` with what would have been the answer as data, or one event " +
+  "heartbeat every 15 seconds, what the request asks for besides, then one event `result` with what would have been the answer as data, or one event " +
   "`error` with an ErrorBody. Use it for what may outlast an HTTP client's patience for response headers."
 
 const eventStream = { "text/event-stream": { schema: { type: "string" } } }

@@ -18,6 +18,8 @@ export interface Route {
    * without one ignores what is sent.
    */
   body?: z.ZodType | Content
+  /** The longest JSON of the body, in bytes; `maxJsonBytes` when left out. */
+  maxJsonBytes?: number
   /** The JSON of a success, or content that may come as a stream. */
   response: z.ZodObject | Content
   /** The HTTP status of a success. */
@@ -28,7 +30,8 @@ export interface Route {
   errors: readonly ErrorCode[]
   /**
    * Whether a request that accepts `text/event-stream` is answered at once with server-sent events: comments
-   * while it lasts, then one event `result` with the response, or one event `error` with the error body.
+   * while it lasts, perhaps events of the route's own, then one event `result` with the response, or one event `error`
+   * with the error body.
    */
   eventStream?: true
   summary: string

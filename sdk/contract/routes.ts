@@ -1,5 +1,6 @@
 import type { z } from "zod"
 import * as content from "./content.js"
+import { maxRunJsonBytes } from "./limits.js"
 import type { Route } from "./route.js"
 import { portRoutes } from "./routes/ports.js"
 import { processRoutes } from "./routes/processes.js"
@@ -95,6 +96,7 @@ export const routes = {
     auth: "key",
     params: schemas.vmParams,
     body: schemas.runRequest,
+    maxJsonBytes: maxRunJsonBytes,
     response: schemas.runAnswer,
     status: 200,
     errors: [
@@ -102,6 +104,7 @@ export const routes = {
       "not_found",
       "busy",
       "interrupted",
+      "aborted",
       "too_large",
       "limit_reached",
       "quota_exceeded",

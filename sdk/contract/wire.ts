@@ -302,9 +302,9 @@ export interface components {
       /** @description How many snapshots the sandbox has now. */
       snapshots: number
     }
-    /** @description The command to run. */
+    /** @description The command to run. It is killed when the connection is closed before the answer. */
     RunRequest: {
-      /** @description The shell command, run by bash in /workspace. At most 256 KiB of UTF-8. */
+      /** @description The shell command, run by bash. At most 256 KiB of UTF-8. */
       command: string
       /**
        * @description Seconds until the command is killed, with everything it started. Default 30, at most 86400.
@@ -316,12 +316,38 @@ export interface components {
        * @default true
        */
       snapshot?: boolean
+      /** @description The directory that the command starts in; one that is not absolute is taken from /workspace. */
+      cwd?: string
+      /** @description Variables on top of the usual environment: names without `=` and NUL, values without NUL, at most 128 KiB in all. */
+      env?: {
+        [key: string]: string
+      }
+      /** @description Who runs the command, by name or number as the guest's /etc/passwd has it, with the user's groups and home; root when left out. /workspace belongs to root: others can read it, and write where root lets them. */
+      user?: string
+      /** @description What the command reads on its standard input, at most 1 MiB; nothing when left out. Write more than that into a file first. */
+      stdin?:
+        | string
+        | {
+            /** Format: base64 */
+            base64: string
+          }
+      /**
+       * @description How `stdout` and `stderr` of the answer are written: decoded as UTF-8, or as bytes in base64. An error's are text always.
+       * @default utf8
+       * @enum {string}
+       */
+      encoding?: "utf8" | "base64"
+      /**
+       * @description Whether an answer of server-sent events also carries the output as it comes, ahead of the result: in events `stdout` and `stderr`, each with a JSON string as its data, which `encoding` says how to read. No character is split between two. The command waits for a client that reads slowly; one that takes nothing for 30 seconds gets no more of them, only the result.
+       * @default false
+       */
+      stream?: boolean
     }
     /** @description A command that ran to its end, whatever its exit code. */
     RunAnswer: {
-      /** @description What the command printed on its standard output, decoded as UTF-8. */
+      /** @description What the command printed on its standard output, as `encoding` says. */
       stdout: string
-      /** @description What the command printed on its standard error, decoded as UTF-8. */
+      /** @description What the command printed on its standard error, likewise. */
       stderr: string
       /** @description The command's exit code; 128 and the signal's number when a signal ended it. */
       exitCode: number
@@ -377,13 +403,13 @@ export interface components {
     }
     /** @description The process to start. */
     StartRequest: {
-      /** @description The shell command, run by bash in /workspace. At most 256 KiB of UTF-8. */
+      /** @description The shell command, run by bash. At most 256 KiB of UTF-8. */
       command: string
-      /** @description The directory to start in; one that is not absolute is taken from /workspace. Default: /workspace. */
+      /** @description The directory that the command starts in; one that is not absolute is taken from /workspace. */
       cwd?: string
-      /** @description Who runs it: a name or a number of the guest's /etc/passwd. Default: root. */
+      /** @description Who runs the command, by name or number as the guest's /etc/passwd has it, with the user's groups and home; root when left out. /workspace belongs to root: others can read it, and write where root lets them. */
       user?: string
-      /** @description Variables that are added to the environment. */
+      /** @description Variables on top of the usual environment: names without `=` and NUL, values without NUL, at most 128 KiB in all. */
       env?: {
         [key: string]: string
       }

@@ -74,6 +74,6 @@ it("adds the process's own on request", async () => {
 
 it("knows its labels' values", () => {
   expectTypeOf<Parameters<Metrics["commands"]["inc"]>[0]>().toEqualTypeOf<{
-    readonly outcome: "ok" | "timeout" | "interrupted" | "failed"
+    readonly outcome: "ok" | "timeout" | "interrupted" | "aborted" | "failed"
   }>()
 })

@@ -22,7 +22,7 @@ export class Metrics {
   )
   /** Commands by how they ended: `ok` ran to their end, whatever their exit code. */
   readonly commands = this.#labelledCounter("commands_total", "Commands, by how they ended.", {
-    outcome: ["ok", "timeout", "interrupted", "failed"],
+    outcome: ["ok", "timeout", "interrupted", "aborted", "failed"],
   })
   readonly restores = this.#counter("restores_total", "Restores that succeeded.")
   /** Sandboxes that were made of others. */

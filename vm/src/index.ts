@@ -1,5 +1,11 @@
 export type { Accelerator } from "./accelerator/accelerator.js"
-export { AgentConnection, AgentError, type ExecResult, type Execution } from "./agent/connection.js"
+export {
+  AgentConnection,
+  AgentError,
+  type ExecRequest,
+  type ExecResult,
+  type Execution,
+} from "./agent/connection.js"
 export { mostInput } from "./agent/guest-processes.js"
 export type { OutputPiece } from "./agent/output-records.js"
 export type { ChangedPath, FileState } from "./agent/changed-path.js"

@@ -1,16 +1,20 @@
 import { Command, InvalidArgumentError } from "commander"
-import { jsonFlag, reportFailure, type JsonOption } from "../conclude.js"
+import { jsonFlag, type JsonOption } from "../conclude.js"
 import type { Context } from "../context.js"
 import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
 import { canInteract, interact } from "../interact.js"
 import { runDetached } from "./run-detached.js"
+import { runToEnd } from "./run-to-end.js"
 
-interface RunOptions extends JsonOption {
+interface Options extends JsonOption {
   timeout?: number
+  cwd?: string
+  user?: string
+  env?: Record<string, string>
   detach?: true
-  interactive?: true
   tty?: true
+  interactive?: true
 }
 
 export function addRun(program: Command, context: Context): void {
@@ -25,29 +29,30 @@ export function addRun(program: Command, context: Context): void {
     .addHelpText(
       "after",
       "\nExits with the command's own exit code, or with " +
-        `${exitCodes.notRun} when the command did not run to its end.\n` +
+        `${exitCodes.notRun} when the command did not run to its end. Ctrl-C kills the command.\n` +
         examples(
           "opensandbox run my-box 'echo hi > file && cat file'",
-          "opensandbox run my-box --timeout 600 make -j2",
+          "opensandbox run my-box --timeout 600 --cwd src -e CC=clang make -j2",
+          "opensandbox run my-box -i 'tar xz' < files.tar.gz",
+          "opensandbox run my-box 'tar cz .' > files.tar.gz",
           "opensandbox run my-box -d 'npm run dev'",
           "opensandbox run -it my-box python3",
         ),
     )
-    .action(async (name: string, words: string[], before: RunOptions) => {
+    .action(async (name: string, words: string[], before: Options) => {
       const after = addOptions(new Command().passThroughOptions())
         .exitOverride()
         .configureOutput(run.configureOutput())
       const { operands, unknown } = after.parseOptions(words)
       const command = [...operands, ...unknown].join(" ")
       if (command === "") run.error("error: missing required argument 'command'")
-      const options = { ...before, ...after.opts<RunOptions>() }
-      if (options.tty === true) {
-        const problem = problemWithTerminal(context, options)
-        if (problem !== undefined) run.error(`error: ${problem}`)
-        await interact(context, name, { command })
-      } else if (options.detach !== true) await runCommand(context, name, command, options)
-      else if (options.timeout === undefined) await runDetached(context, name, command, options)
-      else run.error("error: a command in the background has no --timeout; end it with opensandbox kill")
+      const options = joined(before, after.opts<Options>())
+      const problem = problemWith(context, options)
+      if (problem !== undefined) run.error(`error: ${problem}`)
+      const { detach, tty, ...rest } = options
+      if (tty === true) await interact(context, name, { command })
+      else if (detach === true) await runDetached(context, name, command, rest)
+      else await runToEnd(context, name, command, rest)
     })
 }
 
@@ -56,16 +61,34 @@ const addOptions = (command: Command) =>
   command
     .option("--timeout <seconds>", "kill the command after so long (default: 30)", parseSeconds)
     .option("-d, --detach", "start it in the background and print its number; no snapshot is taken")
-    .option("-t, --tty", "give the command a terminal, as an editor needs; what is typed reaches it")
-    .option("-i, --interactive", "goes with -t, as in -it")
+    .option("-t, --tty", "give the command a terminal, as an editor needs")
+    .option("--cwd <directory>", "where the command starts (default: /workspace)")
+    .option("-e, --env <name=value>", "a variable for the command; may be repeated", addVariable)
+    .option("-u, --user <user>", "who runs the command, by name or number (default: root)")
+    .option("-i, --interactive", "give the command the standard input, all of it; with -t, what is typed")
     .option(...jsonFlag)
 
-/** Why a command cannot have the person's terminal, if so. */
-function problemWithTerminal(context: Context, options: RunOptions): string | undefined {
-  if (options.json === true || options.timeout !== undefined || options.detach === true) {
-    return "-t goes with none of --detach, --json and --timeout"
+function joined(before: Options, after: Options): Options {
+  const variables = { ...before.env, ...after.env }
+  return { ...before, ...after, ...(Object.keys(variables).length > 0 && { env: variables }) }
+}
+
+/** Why the options do not go together, if so. */
+function problemWith(
+  context: Context,
+  { detach, tty, interactive, timeout, json, cwd, user, env }: Options,
+): string | undefined {
+  if (tty === true) {
+    if ([detach, json, timeout, cwd, user, env].some((option) => option !== undefined)) {
+      return "-t goes with none of --detach, --json, --timeout, --cwd, --user and --env"
+    }
+    return canInteract(context) ? undefined : "-t needs a terminal to connect the command's with"
   }
-  return canInteract(context) ? undefined : "-t needs a terminal to connect the command's with"
+  if (detach === true && timeout !== undefined) {
+    return "a command in the background has no --timeout; end it with opensandbox kill"
+  }
+  if (detach === true && interactive === true) return "a command in the background has no input (-i)"
+  return undefined
 }
 
 function parseSeconds(text: string): number {
@@ -76,22 +99,8 @@ function parseSeconds(text: string): number {
   return seconds
 }
 
-async function runCommand(
-  context: Context,
-  name: string,
-  command: string,
-  options: RunOptions,
-): Promise<void> {
-  const result = await context.connect().sandbox(name).run(command, options.timeout)
-  if (options.json === true) {
-    context.stdout(`${JSON.stringify(result)}\n`)
-  } else {
-    context.stdout(result.stdout ?? "")
-    context.stderr(result.stderr ?? "")
-    if (!result.success) reportFailure(context, result)
-    else if (result.stdoutTruncated || result.stderrTruncated) {
-      context.stderr("opensandbox: the output was cut at the server's limit\n")
-    }
-  }
-  context.exitWith(result.success ? result.exitCode : exitCodes.notRun)
+function addVariable(text: string, others: Record<string, string> = {}): Record<string, string> {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new InvalidArgumentError("It must be NAME=VALUE.")
+  return { ...others, [name]: value }
 }

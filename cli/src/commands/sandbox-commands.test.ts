@@ -24,15 +24,6 @@ const vm = {
   created_at: "2026-01-02T03:04:05.678Z",
 }
 
-const ran = {
-  stdout: "out",
-  stderr: "err",
-  exitCode: 0,
-  snapshot: "cmd_1",
-  stdoutTruncated: false,
-  stderrTruncated: false,
-}
-
 test("create makes a sandbox", async () => {
   api.answers["POST /vms"] = { status: 201, body: vm }
   expect(await cli("create", "box")).toEqual({ exitCode: 0, stdout: "Created box\n", stderr: "" })
@@ -104,45 +95,6 @@ test("info says that software emulation does not isolate", async () => {
   expect((await cli("info", "box")).stdout).toContain("accelerator  tcg (no isolation guarantee)\n")
 })
 
-test("run passes the streams and the exit code on", async () => {
-  api.answers["POST /vms/box/run"] = { body: { ...ran, exitCode: 7 } }
-  expect(await cli("run", "box", "exit 7")).toEqual({ exitCode: 7, stdout: "out", stderr: "err" })
-})
-
-test.each([
-  [["run", "box", "echo", "hi", "--json", "-x"], { command: "echo hi --json -x", timeout: 30 }],
-  [["run", "box", "--timeout", "5", "ls", "-la"], { command: "ls -la", timeout: 5 }],
-  [["run", "--timeout", "5", "box", "ls | wc"], { command: "ls | wc", timeout: 5 }],
-  [
-    ["run", "box", "--timeout=0.5", "--", "-odd", "--timeout", "9"],
-    { command: "-odd --timeout 9", timeout: 0.5 },
-  ],
-])("%j leaves the command's own options to the command", async (args, body) => {
-  api.answers["POST /vms/box/run"] = { body: ran }
-  await cli(...args)
-  expect(api.bodies).toEqual([body])
-})
-
-test("run --json prints the whole result, and exits with the command's code", async () => {
-  api.answers["POST /vms/box/run"] = { body: { ...ran, exitCode: 7 } }
-  const { exitCode, stdout } = await cli("run", "box", "--json", "exit 7")
-  expect(JSON.parse(stdout)).toEqual({ success: true, ...ran, exitCode: 7 })
-  expect(exitCode).toBe(7)
-})
-
-test("run says when output was cut", async () => {
-  api.answers["POST /vms/box/run"] = { body: { ...ran, stdoutTruncated: true } }
-  expect((await cli("run", "box", "yes")).stderr).toContain("cut")
-})
-
-test("run exits with 125 when the command did not run to its end, and shows what it printed", async () => {
-  const body = { error: "Killed after 1 s", code: "timeout", stdout: "half", stderr: "" }
-  api.answers["POST /vms/box/run"] = { status: 504, body }
-  const { exitCode, stdout, stderr } = await cli("run", "box", "--timeout", "1", "sleep 9")
-  expect([exitCode, stdout]).toEqual([125, "half"])
-  expect(stderr).toMatch(/Killed after 1 s \(timeout\)\n.*--timeout/)
-})
-
 test("a command that the quota forbids names what to do", async () => {
   const body = { error: "The sandbox's disk quota is reached", code: "quota_exceeded" }
   api.answers["POST /vms/box/run"] = { status: 429, body }
@@ -150,24 +102,6 @@ test("a command that the quota forbids names what to do", async () => {
   expect(exitCode).toBe(125)
   expect(stderr).toMatch(/\(quota_exceeded\)\n.*opensandbox retention NAME.*rm-snapshot/)
 })
-
-test.each([["0"], ["-1"], ["soon"], [""], ["86401"], ["Infinity"]])(
-  "run refuses the timeout %j",
-  async (timeout) => {
-    const { exitCode, stderr } = await cli("run", "box", `--timeout=${timeout}`, "true")
-    expect(exitCode).toBe(2)
-    expect(stderr).toContain("at most 86400")
-    expect(api.bodies).toEqual([])
-  },
-)
-
-test.each([["run", "box"], ["run", "box", "--json"], ["run"]])(
-  "a run without a command is a wrong usage (%j)",
-  async (...args) => {
-    expect((await cli(...args)).exitCode).toBe(2)
-    expect(api.bodies).toEqual([])
-  },
-)
 
 test("a failure goes to stderr with its code and what to do; exit code 1", async () => {
   const { exitCode, stdout, stderr } = await cli("info", "none")

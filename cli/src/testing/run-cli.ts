@@ -33,6 +33,10 @@ export async function runCli(args: readonly string[], world: Partial<Context> = 
       stdout += Buffer.from(chunk).toString()
       return Promise.resolve()
     },
+    stderrBytes: (chunk) => {
+      stderr += Buffer.from(chunk).toString()
+      return Promise.resolve()
+    },
     stdin: () => new Blob([]).stream(),
     isTerminal: { stdin: false, stdout: false, stderr: false },
     terminal: {

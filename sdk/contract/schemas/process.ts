@@ -1,9 +1,7 @@
 import { z } from "zod"
-import { createdAt, guestPath, number, queryParameters, requestBody, sandboxName } from "./rules.js"
-import { runRequest } from "./run.js"
+import { environment, shellCommand, userName, workingDirectory } from "./command.js"
+import { createdAt, number, queryParameters, requestBody, sandboxName } from "./rules.js"
 
-const envRule = '"env" must be an object of strings without NUL, whose names are not empty and hold no "="'
-const userRule = '"user" must be the name or the number of a user of the guest'
 const sideRule = (field: string) => `"${field}" must be a whole number from 1 to 65535`
 const pidRule = '"pid" must be the number of a process'
 const offsetRule = '"offset" must be a whole number of bytes'
@@ -44,8 +42,6 @@ const flag = (field: string, byDefault: "true" | "false") =>
     .default(byDefault)
     .transform((text) => text === "true")
 
-const text = z.string({ error: envRule }).regex(/^[^\0]*$/, { error: envRule })
-
 export const processParams = z.object({
   name: sandboxName,
   pid: z
@@ -56,21 +52,10 @@ export const processParams = z.object({
 })
 
 export const startRequest = requestBody({
-  command: runRequest.shape.command,
-  cwd: guestPath("cwd")
-    .optional()
-    .describe(
-      "The directory to start in; one that is not absolute is taken from /workspace. Default: /workspace.",
-    ),
-  user: z
-    .string({ error: userRule })
-    .regex(/^[^\0\n:]{1,256}$/, { error: userRule })
-    .optional()
-    .describe("Who runs it: a name or a number of the guest's /etc/passwd. Default: root."),
-  env: z
-    .record(text.regex(/^[^=]+$/, { error: envRule }), text, { error: envRule })
-    .optional()
-    .describe("Variables that are added to the environment."),
+  command: shellCommand,
+  cwd: workingDirectory.optional(),
+  user: userName.optional(),
+  env: environment.optional(),
   pty: requestBody(size, '"pty"')
     .optional()
     .describe("A terminal of this size in the place of the pipes; all output is then standard output."),

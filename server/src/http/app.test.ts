@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { Failure } from "../failure.js"
+import type { RunRequest } from "../sandboxes/sandbox-service.js"
+import { echoOf } from "../testing/fake-sandboxes.js"
 import { createTestServer, type TestServer } from "../testing/test-server.js"
 
 let server: TestServer
@@ -253,11 +255,44 @@ describe("a run", () => {
     const usual = await send("POST", "/vms/box/run", { body: { command: "true" } })
     const quick = await send("POST", "/vms/box/run", { body: { command: "true", timeout: 0.5 } })
 
-    expect(usual.body).toMatchObject({
-      stdout: '{"command":"true","timeoutSeconds":30,"snapshot":true}',
-      snapshot: "cmd_1",
+    const request = '"command":"true","snapshot":true,"encoding":"utf8"'
+    expect(usual.body).toMatchObject({ stdout: `{${request},"timeoutSeconds":30}`, snapshot: "cmd_1" })
+    expect(quick.body).toMatchObject({ stdout: `{${request},"timeoutSeconds":0.5}` })
+  })
+
+  it.each([
+    ["text", "ü\0"],
+    ["bytes", { base64: Buffer.from("ü\0").toString("base64") }],
+  ])("passes on where, with what, as whom and with which input it runs (%s)", async (_, stdin) => {
+    const seen: RunRequest[] = []
+    server.sandboxes.onRun = (request) => {
+      seen.push(request)
+      return Promise.resolve(echoOf(request))
+    }
+    const settings = { cwd: "src", env: { A: "1" }, user: "nobody", encoding: "base64" }
+    await send("POST", "/vms/box/run", { body: { command: "true", ...settings, stdin } })
+
+    expect(seen).toEqual([
+      { command: "true", timeoutSeconds: 30, snapshot: true, ...settings, stdin: Buffer.from("ü\0") },
+    ])
+  })
+
+  it("is told when its caller goes away", async () => {
+    const caller = new AbortController()
+    const told = new Promise<void>((resolve) => {
+      server.sandboxes.onRun = (request, { signal }) => {
+        signal?.addEventListener("abort", () => {
+          resolve()
+        })
+        caller.abort()
+        return Promise.resolve(echoOf(request))
+      }
     })
-    expect(quick.body).toMatchObject({ stdout: '{"command":"true","timeoutSeconds":0.5,"snapshot":true}' })
+    const headers = { "x-api-key": server.keys.user }
+    const init = { method: "POST", headers, body: '{"command":"true"}', signal: caller.signal }
+    await server.app.request("/vms/box/run", init, {})
+
+    await told
   })
 
   it("tells where the time went", async () => {
@@ -285,9 +320,9 @@ describe("a run", () => {
   })
 
   describe("as an event stream", () => {
-    const stream = () => {
+    const stream = (settings = {}) => {
       const headers = { "x-api-key": server.keys.user, accept: "text/event-stream, application/json" }
-      const body = JSON.stringify({ command: "true" })
+      const body = JSON.stringify({ command: "true", ...settings })
       return server.app.request("/vms/box/run", { method: "POST", headers, body }, {})
     }
 
@@ -296,6 +331,59 @@ describe("a run", () => {
 
       expect(response.headers.get("content-type")).toBe("text/event-stream")
       expect(await response.text()).toMatch(/^: running\n\nevent: result\ndata: \{"stdout":.*\}\n\n$/)
+    })
+
+    const hear = (...chunks: [stream: "onStdout" | "onStderr", bytes: number[]][]) => {
+      server.sandboxes.onRun = async (request, { listener }) => {
+        for (const [name, bytes] of chunks) await listener?.[name](Uint8Array.from(bytes))
+        return echoOf(request)
+      }
+    }
+
+    it("tells the output as it comes, without ever splitting a character", async () => {
+      const [euro, rest] = [[0x61, 0xe2, 0x82], [0xac]]
+      hear(
+        ["onStdout", euro],
+        ["onStderr", [0xe2]],
+        ["onStdout", rest],
+        ["onStderr", [0x62]],
+        ["onStdout", euro],
+      )
+
+      expect(await (await stream({ stream: true })).text()).toMatch(
+        new RegExp(
+          "^: running\n\n" +
+            'event: stdout\ndata: "a"\n\n' +
+            'event: stdout\ndata: "€"\n\n' +
+            'event: stderr\ndata: "\ufffdb"\n\n' +
+            'event: stdout\ndata: "a"\n\n' +
+            'event: stdout\ndata: "\ufffd"\n\n' +
+            "event: result\n",
+        ),
+      )
+    })
+
+    it("tells bytes as they are", async () => {
+      hear(["onStdout", [0, 255]], ["onStdout", [1]])
+
+      expect(await (await stream({ stream: true, encoding: "base64" })).text()).toMatch(
+        /^: running\n\nevent: stdout\ndata: "AP8="\n\nevent: stdout\ndata: "AQ=="\n\nevent: result\n/,
+      )
+    })
+
+    it("tells no output unless it is asked to", async () => {
+      hear(["onStdout", [0x61]])
+
+      expect(await (await stream()).text()).toMatch(/^: running\n\nevent: result\n/)
+    })
+
+    it("is no event stream for a client that does not take one", async () => {
+      hear(["onStdout", [0x61]])
+
+      expect(await send("POST", "/vms/box/run", { body: { command: "true", stream: true } })).toMatchObject({
+        status: 200,
+        body: { exitCode: 0 },
+      })
     })
 
     it("ends with the error", async () => {
@@ -360,6 +448,11 @@ describe("a refusal", () => {
     ["a timeout beyond numbers", "timeout", ...run('{"command":"true","timeout":1e999}')],
     ["a long snapshot name", "snapshot", "POST", `/vms/box/snapshots/${"s".repeat(129)}/restore`, undefined],
     ["a snapshot that is no yes or no", "snapshot", ...run({ command: "true", snapshot: "no" })],
+    ["a directory that is no path", "cwd", ...run({ command: "true", cwd: "" })],
+    ["an impossible user", "user", ...run({ command: "true", user: "a:b" })],
+    ["variables that are a list", "env", ...run({ command: "true", env: ["A=1"] })],
+    ["an input that is a number", "stdin", ...run({ command: "true", stdin: 5 })],
+    ["an encoding that nobody knows", "encoding", ...run({ command: "true", encoding: "utf16" })],
     ["a label with a space", "label", "POST", "/vms/box/snapshots", { label: "a b" }],
     ["a label like the server's names", "label", "POST", "/vms/box/snapshots", { label: "cmd_1" }],
     ["an optional body that is no JSON", "body", "POST", "/vms/box/snapshots", "label=v1"],
@@ -408,14 +501,21 @@ describe("a refusal", () => {
     })
   })
 
-  it("of a body above 1 MiB comes from what is announced, or from what arrives", async () => {
-    const body = JSON.stringify({ command: "x".repeat(1024 * 1024) })
-    const answer = { status: 413, body: { code: "too_large", field: "body" } }
+  it.each([
+    ["/vms", 1],
+    ["/vms/box/run", 4],
+  ])(
+    "of a body to %s above %i MiB comes from what is announced, or from what arrives",
+    async (path, size) => {
+      const body = JSON.stringify({ name: "x".repeat(size * 1024 * 1024) })
+      const error = `The request body is larger than ${size} MiB.`
+      const answer = { status: 413, body: { code: "too_large", field: "body", error } }
 
-    expect(await send("POST", "/vms/box/run", { body })).toMatchObject(answer)
-    const headers = { "content-length": String(body.length) }
-    expect(await send("POST", "/vms/box/run", { body: "{}", headers })).toMatchObject(answer)
-  })
+      expect(await send("POST", path, { body })).toMatchObject(answer)
+      const headers = { "content-length": String(body.length) }
+      expect(await send("POST", path, { body: "{}", headers })).toMatchObject(answer)
+    },
+  )
 
   it.each([
     ["sandbox", "GET", "/vms/nobody"],

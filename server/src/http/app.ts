@@ -8,7 +8,13 @@ import { readBody } from "./body.js"
 import type { AnyHandler } from "./call.js"
 import { crossOrigin } from "./cross-origin.js"
 import { errorAnswer } from "./errors.js"
-import { acceptsEventStream, eventHeaders, eventSource, type EventProducer } from "./event-source.js"
+import {
+  acceptsEventStream,
+  eventHeaders,
+  eventSource,
+  type EventProducer,
+  type EventSink,
+} from "./event-source.js"
 import { createHandlers, type HandlerParts } from "./handlers.js"
 import type { InFlight } from "./in-flight.js"
 import { readQuery } from "./query.js"
@@ -70,7 +76,7 @@ export function createApp({ inFlight, log, allowedOrigins, ...parts }: AppParts)
     const principal = await authenticate(parts.keyring, route.auth, context.req.header("x-api-key"))
     const params = route.params && validated(route.params, context.req.param())
     const query = route.query && validated(route.query, readQuery(context.req.url))
-    const body = route.body && (await readBody(route.body, context.req.raw))
+    const body = route.body && (await readBody(route.body, context.req.raw, route.maxJsonBytes))
     let timings: Record<string, number> = {}
     const reportTimings = (reported: Record<string, number>) => {
       timings = reported
@@ -81,19 +87,19 @@ export function createApp({ inFlight, log, allowedOrigins, ...parts }: AppParts)
     }
     const errorData = (error: unknown) => errorBody(context, error)
     const events = (produce: EventProducer) => eventSource(produce, { errorData, stopping: inFlight.stopped })
-    const call = {
-      ...{ principal, params, query, body, reportTimings, events, answer200 },
+    const callWith = (emit: EventSink["send"] | undefined) => ({
+      ...{ principal, params, query, body, reportTimings, events, answer200, emit },
       // Made only for those who ask: most answers are out before anybody could go.
       get signal() {
         return context.req.raw.signal
       },
-    }
-    const result = inFlight.run(() => handler(call))
+    })
+    const work = (emit?: EventSink["send"]) => inFlight.run(() => handler(callWith(emit)))
     if (route.eventStream === true && acceptsEventStream(context.req.raw)) {
-      const outcome = async () => ({ name: "result", data: await result })
+      const outcome: EventProducer = async ({ send }) => ({ name: "result", data: await work(send) })
       return new Response(eventSource(outcome, { errorData }), { headers: eventHeaders })
     }
-    const data = await result
+    const data = await work()
     if (Object.keys(timings).length > 0) context.header("server-timing", serverTiming(timings))
     if (!isContent(route.response)) return context.json(data as object, status)
     context.header("content-type", route.response.mediaType)

@@ -1,28 +1,30 @@
-import { isContent, type Route } from "opensandbox/contract"
+import { isContent, maxJsonBytes, type Route } from "opensandbox/contract"
 import { Failure } from "../failure.js"
 import { received } from "./transfer.js"
 import { validated } from "./validation.js"
-
-const maxBodyBytes = 1024 * 1024
 
 /** How long JSON may take to arrive. */
 const deadlineMs = 60_000
 
 /** A request's body as its route has it: a stream of content without a bound, else JSON, for which see `readJson`. */
-export async function readBody(shape: NonNullable<Route["body"]>, request: Request): Promise<unknown> {
-  if (!isContent(shape)) return validated(shape, await readJson(request))
+export async function readBody(
+  shape: NonNullable<Route["body"]>,
+  request: Request,
+  maxBytes = maxJsonBytes,
+): Promise<unknown> {
+  if (!isContent(shape)) return validated(shape, await readJson(request, maxBytes))
   return received(request.body ?? new Blob([]).stream())
 }
 
 /**
  * The JSON of a request's body; undefined when it is empty. Fails with `invalid_request` when it is no JSON, `too_large`
- * above 1 MiB, `timeout` when it takes too long to arrive.
+ * when it is longer than that, `timeout` when it takes too long to arrive.
  */
-async function readJson(request: Request): Promise<unknown> {
+async function readJson(request: Request, maxBytes: number): Promise<unknown> {
   const announced = request.headers.get("content-length")
-  if (Number(announced) > maxBodyBytes) throw tooLarge()
+  if (Number(announced) > maxBytes) throw tooLarge(maxBytes)
   // The HTTP parser holds a client to the length that it announced.
-  const text = await inTime(announced === null ? readBounded(request) : request.text())
+  const text = await inTime(announced === null ? readBounded(request, maxBytes) : request.text())
   if (text === "") return undefined
   try {
     return JSON.parse(text)
@@ -34,13 +36,13 @@ async function readJson(request: Request): Promise<unknown> {
 }
 
 /** A body that comes in chunks, of which nobody said how many. */
-async function readBounded(request: Request): Promise<string> {
+async function readBounded(request: Request, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = []
   const reader = request.body?.getReader()
   let size = 0
   for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
     size += part.value.length
-    if (size > maxBodyBytes) throw tooLarge()
+    if (size > maxBytes) throw tooLarge(maxBytes)
     chunks.push(part.value)
   }
   return Buffer.concat(chunks).toString()
@@ -60,6 +62,7 @@ async function inTime(arrival: Promise<string>): Promise<string> {
   }
 }
 
-function tooLarge(): Failure {
-  return new Failure("too_large", "The request body is larger than 1 MiB.", { field: "body" })
+function tooLarge(maxBytes: number): Failure {
+  const text = `The request body is larger than ${maxBytes / 1024 / 1024} MiB.`
+  return new Failure("too_large", text, { field: "body" })
 }

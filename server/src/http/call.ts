@@ -1,9 +1,9 @@
 import type { RouteAnswer, RouteBody, RouteName, RouteParams, RouteQuery, routes } from "opensandbox/contract"
 import type { Principal } from "../keys/principal.js"
-import type { EventProducer } from "./event-source.js"
+import type { EventProducer, EventSink } from "./event-source.js"
 
 /** A request that is known to be allowed and valid. */
-interface Call<Name extends RouteName> {
+export interface Call<Name extends RouteName> {
   principal: (typeof routes)[Name]["auth"] extends "none" ? undefined : Principal
   params: RouteParams<Name>
   query: RouteQuery<Name>
@@ -16,6 +16,8 @@ interface Call<Name extends RouteName> {
   events: (produce: EventProducer) => ReadableStream<Uint8Array>
   /** Has the route's usual 201 replaced by 200, with the meaning that its `when200` has. */
   answer200: () => void
+  /** Sends an event ahead of the answer; undefined where that is no event stream. */
+  emit: EventSink["send"] | undefined
 }
 
 type Handler<Name extends RouteName> = (call: Call<Name>) => RouteAnswer<Name> | Promise<RouteAnswer<Name>>
@@ -33,4 +35,5 @@ export type AnyHandler = (call: {
   readonly signal: AbortSignal
   events: (produce: EventProducer) => ReadableStream<Uint8Array>
   answer200: () => void
+  emit: EventSink["send"] | undefined
 }) => unknown

@@ -11,7 +11,7 @@ export interface ServerEvent {
 }
 
 /** Where the events of an answer go. */
-interface EventSink {
+export interface EventSink {
   /** Aborted when nobody listens any more, or when the server stops: the work behind the events has to end then. */
   readonly signal: AbortSignal
   /** Sends an event. Fulfilled when the client has taken all before it, and at once when it is gone. */

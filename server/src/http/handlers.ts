@@ -9,6 +9,7 @@ import type { Terminals } from "../terminals/terminals.js"
 import type { Handlers } from "./call.js"
 import { directoryHandlers } from "./directory-handlers.js"
 import { fileHandlers } from "./file-handlers.js"
+import { runCommand } from "./run-command.js"
 
 /** What the routes work with. */
 export interface HandlerParts {
@@ -48,12 +49,7 @@ export function createHandlers({
       await service().destroy(principal.ownerId, params.name)
       return { message: `Sandbox "${params.name}" and its snapshots are destroyed` }
     },
-    runCommand: async ({ principal, params, body, reportTimings }) => {
-      const request = { command: body.command, timeoutSeconds: body.timeout, snapshot: body.snapshot }
-      const { answer, timings } = await service().run(principal.ownerId, params.name, request)
-      reportTimings({ guest: timings.guestMs, sync: timings.syncMs, snapshot: timings.snapshotMs })
-      return answer
-    },
+    runCommand: (call) => runCommand(service(), call),
     openTerminal: ({ principal, params, body }) => terminals.admit(principal, params.name, body),
     wipeVm: async ({ principal, params }) => {
       await service().wipe(principal.ownerId, params.name)

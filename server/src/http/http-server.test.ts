@@ -3,6 +3,7 @@ import { Agent, get } from "node:http"
 import { connect, type Socket } from "node:net"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { Failure } from "../failure.js"
+import { echoOf } from "../testing/fake-sandboxes.js"
 import { createTestServer, type TestServer } from "../testing/test-server.js"
 import { HttpServer } from "./http-server.js"
 
@@ -194,6 +195,82 @@ describe("an archive over a real connection", () => {
     await new Promise((resolve) => socket.on("close", resolve))
     return received
   }
+})
+
+describe("a command over a real connection", () => {
+  const command = JSON.stringify({ command: "true", stream: true })
+  const framing = `accept: text/event-stream\r\ncontent-length: ${command.length}`
+  const run = () => open("POST /vms/box/run", framing, command)
+  const chunk = Buffer.alloc(0x8000, "x")
+
+  beforeEach(() => server.sandboxes.create(server.userId, { name: "box" }))
+
+  it.each(["while it waits", "in the middle of its events"])(
+    "is told when its client goes away %s",
+    async (when) => {
+      const gone = new Promise<void>((resolve) => {
+        server.sandboxes.onRun = async (request, { signal, listener }) => {
+          signal?.addEventListener("abort", () => {
+            resolve()
+          })
+          if (when === "while it waits") {
+            socket.destroy()
+            return new Promise(() => undefined)
+          }
+          while (signal?.aborted === false) await listener?.onStdout(chunk)
+          return echoOf(request)
+        }
+      })
+      const socket = run()
+      socket.once("data", () => socket.destroy())
+
+      await gone
+    },
+  )
+
+  it("is held up by a client that stops reading, whose output takes no memory, and goes on with it", async () => {
+    const chunks = 3_000
+    let told = 0
+    server.sandboxes.onRun = async (request, { listener }) => {
+      for (; told < chunks; told++) await listener?.onStdout(chunk)
+      return echoOf(request)
+    }
+    const socket = run()
+    await once(socket, "data")
+    socket.pause()
+    const before = process.memoryUsage()
+    // It tells no more once the buffers between the two are full.
+    let last = -1
+    await vi.waitFor(
+      () => {
+        const still = told === last
+        last = told
+        expect(still).toBe(true)
+      },
+      { timeout: 20_000, interval: 300 },
+    )
+    const during = process.memoryUsage()
+
+    expect(told).toBeGreaterThan(0)
+    expect(told).toBeLessThan(chunks / 2)
+    expect(during.arrayBuffers + during.external - before.arrayBuffers - before.external).toBeLessThan(
+      4_000_000,
+    )
+    expect((await fetch(`http://127.0.0.1:${http.port}/health`)).status).toBe(200)
+
+    let received = 0
+    let end = ""
+    socket.on("data", (data: Buffer) => {
+      received += data.length
+      end = (end + data.toString("latin1")).slice(-2_000)
+    })
+    socket.resume()
+    await vi.waitFor(() => expect(end).toContain("event: result"), { timeout: 30_000 })
+    socket.destroy()
+
+    expect(told).toBe(chunks)
+    expect(received).toBeGreaterThan(chunks * 0x7000)
+  })
 })
 
 /** A connection on which a request was begun. */

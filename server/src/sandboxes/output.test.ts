@@ -39,3 +39,11 @@ test("shows bytes that are no UTF-8 as replacement characters", () => {
   output.add(Uint8Array.of(0x61, 0xff, 0x62))
   expect(output.text()).toBe("a\uFFFDb")
 })
+
+test("gives bytes in base64", () => {
+  const output = new Output(3)
+  output.add(Uint8Array.of(0, 255))
+  output.add(Uint8Array.of(128, 1))
+  expect(output.encoded("base64")).toBe("AP+A")
+  expect(output.encoded("utf8")).toBe("\0\uFFFD\uFFFD")
+})

@@ -24,6 +24,11 @@ export class Output {
     return this.#truncated
   }
 
+  /** The bytes as an answer has them. */
+  encoded(encoding: "utf8" | "base64"): string {
+    return encoding === "utf8" ? this.text() : Buffer.concat(this.#chunks).toString("base64")
+  }
+
   /** The text as UTF-8; a character that the bound has cut in two is left out, bytes that are no UTF-8 become U+FFFD. */
   text(): string {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true })

@@ -32,7 +32,7 @@ export interface SandboxService {
   info(owner: number, name: string): Promise<VMInfo>
   destroy(owner: number, name: string): Promise<void>
   /** Runs a shell command to its end and takes a snapshot unless the request wants none. */
-  run(owner: number, name: string, request: RunRequest): Promise<RunOutcome>
+  run(owner: number, name: string, request: RunRequest, caller?: RunCaller): Promise<RunOutcome>
   /** Clears the workspace without taking a snapshot. */
   wipe(owner: number, name: string): Promise<void>
   /** Oldest first. */
@@ -134,6 +134,24 @@ export interface RunRequest {
   timeoutSeconds: number
   /** Whether a snapshot is taken after the command. */
   snapshot: boolean
+  /** How the answer has the command's output. */
+  encoding: RouteBody<"runCommand">["encoding"]
+  /** Where it starts; the workspace when left out. */
+  cwd?: string | undefined
+  /** Added to the environment that every command gets. */
+  env?: Record<string, string> | undefined
+  /** The name or number of who runs it; root when left out. */
+  user?: string | undefined
+  /** What it reads on its standard input. */
+  stdin?: Uint8Array | undefined
+}
+
+/** For whom a command runs. */
+export interface RunCaller {
+  /** Aborted when nobody waits for the command any more: it is killed then, without a snapshot. */
+  signal?: AbortSignal
+  /** Hears what it prints while it runs, at its own pace, up to the command's end. */
+  listener?: SessionHandlers | undefined
 }
 
 export interface RunOutcome {

@@ -1,20 +1,27 @@
 import { setMaxListeners } from "node:events"
 import { failpoint } from "#failpoint"
-import { AgentError, type ExecResult, type Machine, type RewrittenLayer } from "@opensandbox/vm"
+import {
+  AgentError,
+  type ExecRequest,
+  type ExecResult,
+  type Machine,
+  type RewrittenLayer,
+} from "@opensandbox/vm"
 import { SandboxDirectories } from "../directories/sandbox-directories.js"
 import { Failure } from "../failure.js"
 import { SandboxFiles, type Activities } from "../files/sandbox-files.js"
 import type { SandboxRow } from "../store/tables.js"
-import { commandEnd, exitCodeOf, killCommand } from "./command.js"
+import { Capture } from "./capture.js"
+import { abandoned, commandEnd, exitCodeOf, killCommand } from "./command.js"
 import { History } from "./history.js"
 import { MachineKeeper } from "./machine-keeper.js"
 import type { SandboxMeans } from "./means.js"
 import { SandboxProcesses } from "../processes/sandbox-processes.js"
 import { requireSpace } from "../storage/space.js"
-import { Output } from "./output.js"
 import { Reach } from "./reach.js"
 import type { Rest } from "./rest.js"
 import type {
+  RunCaller,
   RunOutcome,
   RunRequest,
   SandboxSession,
@@ -109,31 +116,29 @@ export class Sandbox {
   /**
    * Runs a command to its end, whatever its exit code, and takes a snapshot unless told not to.
    *
-   * @throws Failure: `timeout`, `interrupted`, `unavailable`, `disk_full` and `damaged`, with what was printed so far;
-   *   `limit_reached`, `quota_exceeded`.
+   * @throws Failure: `timeout`, `aborted`, `interrupted`, `unavailable`, `disk_full` and `damaged`, with what was printed
+   *   so far; `invalid_request` for a directory or a user that is not there; `limit_reached`, `quota_exceeded`.
    */
-  run(request: RunRequest): Promise<RunOutcome> {
+  run(request: RunRequest, { signal: caller, listener }: RunCaller): Promise<RunOutcome> {
+    const { command, timeoutSeconds, snapshot: recorded, encoding, stdin } = request
     return this.#beside(async (machine, era) => {
-      const stdout = new Output(this.#means.maxOutputBytes)
-      const stderr = new Output(this.#means.maxOutputBytes)
+      if (caller?.aborted === true) throw abandoned()
+      const capture = new Capture(this.#means.maxOutputBytes, listener)
       try {
-        const execution = machine.exec(
-          { command: request.command, sync: request.snapshot },
-          { onStdout: (chunk) => stdout.add(chunk), onStderr: (chunk) => stderr.add(chunk) },
-        )
-        const result = await commandEnd(machine, execution, { era, timeoutSeconds: request.timeoutSeconds })
-        const snapshot = request.snapshot
-          ? await this.#record(machine, era, request.command, result)
+        const execution = machine.exec(execRequest(request), capture.handlers)
+        if (stdin !== undefined) {
+          void execution.write(stdin)
+          execution.end()
+        }
+        const onKill = () => {
+          capture.release()
+        }
+        const result = await commandEnd(machine, execution, { era, timeoutSeconds, caller, onKill })
+        const snapshot = recorded
+          ? await this.#record(machine, era, command, result)
           : { name: null, milliseconds: 0 }
         return {
-          answer: {
-            stdout: stdout.text(),
-            stderr: stderr.text(),
-            exitCode: exitCodeOf(result),
-            snapshot: snapshot.name,
-            stdoutTruncated: stdout.truncated,
-            stderrTruncated: stderr.truncated,
-          },
+          answer: { ...capture.answer(encoding), exitCode: exitCodeOf(result), snapshot: snapshot.name },
           timings: {
             guestMs: result.guestMicroseconds / 1000,
             syncMs: result.syncMicroseconds / 1000,
@@ -141,7 +146,7 @@ export class Sandbox {
           },
         }
       } catch (error) {
-        throw withOutput(error, stdout, stderr)
+        throw capture.addTo(error)
       }
     })
   }
@@ -289,12 +294,14 @@ function newEra(): AbortController {
   return era
 }
 
-/** Adds to a failure what the command had printed: what its caller would otherwise lose. */
-function withOutput(error: unknown, stdout: Output, stderr: Output): unknown {
-  if (!(error instanceof Failure)) return error
-  const [out, err] = [stdout.text(), stderr.text()]
-  const printed = [out, err].filter((text) => text !== "").map((text) => text.slice(-500))
-  const message =
-    printed.length === 0 ? error.message : `${error.message} Printed so far: ${printed.join("\n")}`
-  return new Failure(error.code, message, { ...error.details, stdout: out, stderr: err })
+/** What the agent is asked to run. */
+function execRequest({ command, cwd, env, user, stdin, snapshot }: RunRequest): ExecRequest {
+  return {
+    command,
+    ...(cwd !== undefined && { cwd }),
+    ...(env !== undefined && { env }),
+    ...(user !== undefined && { user }),
+    stdin: stdin !== undefined,
+    sync: snapshot,
+  }
 }

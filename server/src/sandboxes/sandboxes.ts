@@ -26,6 +26,7 @@ import type {
   RestoreRequest,
   RetentionRequest,
   RetentionStatus,
+  RunCaller,
   RunOutcome,
   RunRequest,
   SandboxService,
@@ -134,10 +135,10 @@ export class Sandboxes implements SandboxService {
     await this.#means.images.removeUnused(() => this.#means.store.imageKeys())
   }
 
-  async run(owner: number, name: string, request: RunRequest): Promise<RunOutcome> {
+  async run(owner: number, name: string, request: RunRequest, caller: RunCaller = {}): Promise<RunOutcome> {
     const sandbox = this.#registry.find(owner, name)
     await this.#means.reserve.take()
-    return this.#counted(sandbox.run(request))
+    return this.#counted(sandbox.run(request, caller))
   }
 
   processes(owner: number, name: string): Processes {
@@ -301,7 +302,8 @@ export class Sandboxes implements SandboxService {
       return outcome
     } catch (error) {
       const code = error instanceof Failure ? error.code : "internal"
-      commands.inc({ outcome: code === "timeout" || code === "interrupted" ? code : "failed" })
+      const told = code === "timeout" || code === "interrupted" || code === "aborted"
+      commands.inc({ outcome: told ? code : "failed" })
       throw error
     }
   }

@@ -11,6 +11,7 @@ import type {
   RestoreRequest,
   RetentionRequest,
   RetentionStatus,
+  RunCaller,
   RunOutcome,
   RunRequest,
   SandboxService,
@@ -39,7 +40,8 @@ export class FakeSandboxes implements SandboxService {
   readonly allFiles = new FakeFiles()
   /** The directories of all of them. */
   readonly allDirectories = new FakeDirectories()
-  onRun: (request: RunRequest) => Promise<RunOutcome> = (request) => Promise.resolve(echoOf(request))
+  onRun: (request: RunRequest, caller: RunCaller) => Promise<RunOutcome> = (request) =>
+    Promise.resolve(echoOf(request))
   onExport: (request: ExportRequest) => Promise<ReadableStream<Uint8Array>> = (request) =>
     Promise.resolve(new Blob([JSON.stringify(request)]).stream())
   /** What the last import read. */
@@ -84,10 +86,10 @@ export class FakeSandboxes implements SandboxService {
     return settle(() => void this.#owners.delete(this.#find(owner, name)))
   }
 
-  run(owner: number, name: string, request: RunRequest): Promise<RunOutcome> {
+  run(owner: number, name: string, request: RunRequest, caller: RunCaller = {}): Promise<RunOutcome> {
     return settle(() => {
       this.#find(owner, name)
-      return this.onRun(request)
+      return this.onRun(request, caller)
     })
   }
 
@@ -269,7 +271,7 @@ export class FakeSandboxes implements SandboxService {
 }
 
 /** What a run answers unless the test says otherwise: the request, as seen by the service. */
-function echoOf(request: RunRequest): RunOutcome {
+export function echoOf(request: RunRequest): RunOutcome {
   return {
     answer: {
       stdout: JSON.stringify(request),
