@@ -28,6 +28,7 @@ describe("the SDK's promises on a real machine", () => {
         ssh_port: anyNumber,
         agentHealthy: true,
         accelerator: matching(/^(kvm|tcg)$/),
+        network: "none",
         created_at: anyString,
       },
     ])
