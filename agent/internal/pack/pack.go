@@ -25,9 +25,9 @@ const (
 )
 
 // Pack writes what is in a directory as a tar stream, each directory right before what is in it. The directory itself is
-// not in it. Left out are sockets, pipes and devices, what is mounted below, and paths that no program could reach. A file that
-// changes meanwhile is in it with the length that it had first.
-// An error is a *protocol.Error unless it is the writer's.
+// not in it. Left out are sockets, pipes and devices, what is mounted below, and paths that no program could reach. A
+// file that changes meanwhile is in it with the length that it had first. An error is a *protocol.Error unless it is the
+// writer's.
 func Pack(path string, to io.Writer) error {
 	top, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
