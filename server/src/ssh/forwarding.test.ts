@@ -145,7 +145,7 @@ describe("a port of the client", () => {
 
   it("ends the connection when the guest stops listening, so that the client comes again", async () => {
     await forwardIn("localhost", 0)
-    const closed = new Promise((resolve) => client.once("close", resolve))
+    const closed = new Promise<void>((resolve) => client.once("close", resolve))
     ports.stopListening()
 
     await closed

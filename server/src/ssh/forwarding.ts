@@ -35,8 +35,8 @@ export class SshForwarding {
       void this.#connect(accept, reject, info)
     })
     client.on("request", (accept, reject, name: string, info) => {
-      if (name === "tcpip-forward") void this.#listen(accept, reject, info as TcpipBindInfo)
-      else if (name === "cancel-tcpip-forward") this.#cancel(accept, reject, info as TcpipBindInfo)
+      if (name === "tcpip-forward") void this.#listen(accept, reject, info)
+      else if (name === "cancel-tcpip-forward") this.#cancel(accept, reject, info)
       else reject?.()
     })
   }
