@@ -11,6 +11,7 @@ import { port } from "./benchmarks/port.js"
 import { restore } from "./benchmarks/restore.js"
 import { run } from "./benchmarks/run.js"
 import { startup } from "./benchmarks/startup.js"
+import { stream } from "./benchmarks/stream.js"
 import { unchanged } from "./benchmarks/unchanged.js"
 import { describeHost, hostLines } from "./host.js"
 import type { Measurement } from "./measurement.js"
@@ -34,6 +35,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   disk,
   compaction,
   port,
+  stream,
 }
 
 /**
