@@ -17,9 +17,11 @@ export const packages = [
   "make",
   "nodejs",
   "npm",
+  "openssh-sftp-server",
   "procps",
   "python3",
   "ripgrep",
+  "rsync",
   "sudo",
 ]
 
