@@ -5,15 +5,18 @@ import { expectSuccess } from "../expect-success.js"
 const count = 200
 
 /** Says what time it is in the guest, in nanoseconds: at each line that it reads, and between them by itself. */
-const clock = `python3 -u -c '
-import sys, threading, time
+const clock = `python3 -c '
+import os, sys, threading, time
+def say(kind):
+    # In one piece, as both threads write.
+    os.write(1, b"%s %d\\n" % (kind.encode(), time.time_ns()))
 def tick():
     while True:
         time.sleep(0.05)
-        print("tick", time.time_ns())
+        say("tick")
 threading.Thread(target=tick, daemon=True).start()
 for line in sys.stdin:
-    print("echo", time.time_ns())
+    say("echo")
 '`
 
 export const stream: Benchmark = {
