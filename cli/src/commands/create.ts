@@ -28,7 +28,7 @@ export function addCreate(program: Command, context: Context): void {
         "opensandbox create my-box --reuse",
         "opensandbox run my-box 'uname -a'",
         "opensandbox create my-box --network internet",
-        "opensandbox create my-box --network registry.npmjs.org:443 --network github.com",
+        "opensandbox create my-box --network github.com:443 --network api.github.com:443",
       ),
     )
     .action(async (name: string, { network, reuse, ...options }: CreateOptions) => {
