@@ -47,9 +47,26 @@ test("the SDK runs where there is nothing but what the web has", async () => {
   await using server = await startTestServer((_request, response) => {
     sendJson(response, 200, { vms: [] })
   })
-  const { AbortController, AbortSignal, Blob, ReadableStream, Response, TextDecoder, TextEncoder } =
-    globalThis
-  const web = { AbortController, AbortSignal, Blob, ReadableStream, Response, TextDecoder, TextEncoder }
+  const {
+    AbortController,
+    AbortSignal,
+    Blob,
+    ReadableStream,
+    Response,
+    TextDecoder,
+    TextEncoder,
+    TransformStream,
+  } = globalThis
+  const web = {
+    AbortController,
+    AbortSignal,
+    Blob,
+    ReadableStream,
+    Response,
+    TextDecoder,
+    TextEncoder,
+    TransformStream,
+  }
   const context = createContext({ ...web, fetch, URL, setTimeout, clearTimeout })
   const { outputFiles } = await bundle({ format: "iife", globalName: "sdk" })
   const { Client } = runInContext(`${outputFiles[0]?.text ?? ""}; sdk`, context) as typeof Sdk

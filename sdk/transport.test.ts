@@ -183,6 +183,28 @@ test("characters that are split between chunks are put together", async () => {
   })
 })
 
+test("an answer whose body does not heed the signal any more breaks off all the same, and is cancelled", async () => {
+  let cancelled = false
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode('event: stdout\ndata: "begun"\n\n'))
+    },
+    cancel() {
+      cancelled = true
+    },
+  })
+  const { transport } = transportWith(
+    new Response(body, { headers: { "content-type": "text/event-stream" } }),
+  )
+  const stop = new AbortController()
+  const onEvent = () => {
+    stop.abort()
+  }
+  const call = { ...post, eventStream: true, onEvent, signal: stop.signal }
+  expect(await transport.call(call, anything)).toMatchObject({ success: false, code: "aborted" })
+  expect(cancelled).toBe(true)
+})
+
 test("a WebSocket goes to the same server, without the key", () => {
   class Recorded implements WebSocketLike {
     binaryType = ""

@@ -163,7 +163,7 @@ export class Transport implements Caller {
   async #attempt<T>({ url, init }: Request, read: Reader<T>, patience: Patience): Promise<Answer<T>> {
     const { signal } = patience
     try {
-      return await read(await this.#effects.fetch(url, { ...init, signal }), patience)
+      return await read(heeding(await this.#effects.fetch(url, { ...init, signal }), signal), patience)
     } catch (error) {
       if (signal.aborted) return failure("timeout", reason(signal.reason))
       if (error instanceof AnswerTooLarge) {
@@ -176,4 +176,13 @@ export class Transport implements Caller {
       )
     }
   }
+}
+
+/**
+ * A response whose body breaks off when `signal` is aborted. That of Node's fetch does so only until the request's own
+ * object is collected as garbage, which may be while the body comes.
+ */
+function heeding(response: Response, signal: AbortSignal): Response {
+  if (response.body === null) return response
+  return new Response(response.body.pipeThrough(new TransformStream(), { signal }), response)
 }
