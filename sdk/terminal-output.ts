@@ -4,7 +4,10 @@ const keptBytes = 8 * 1024 * 1024
 /** What listens to output. */
 export type OutputListener = (chunk: Uint8Array<ArrayBuffer>) => void
 
-/** A terminal's output on its way to whoever reads it: to listeners at once, and kept where there are none. */
+/**
+ * A terminal's output on its way to whoever reads it: to listeners at once, and kept where there are none. A listener is
+ * never called before `listen` has returned what ends it.
+ */
 export class TerminalOutput {
   readonly #listeners = new Set<OutputListener>()
   #kept: Uint8Array<ArrayBuffer>[] = []
@@ -13,8 +16,8 @@ export class TerminalOutput {
   #wake: (() => void)[] = []
 
   push(chunk: Uint8Array<ArrayBuffer>): void {
-    if (this.#listeners.size > 0) {
-      for (const listener of this.#listeners) listener(chunk)
+    if (this.#listeners.size > 0 && this.#kept.length === 0) {
+      this.#tell(chunk)
       return
     }
     this.#kept.push(chunk)
@@ -32,7 +35,11 @@ export class TerminalOutput {
   /** Calls `listener` with what was kept and with all that comes; the answer ends that. */
   listen(listener: OutputListener): () => void {
     this.#listeners.add(listener)
-    for (let chunk = this.#take(); chunk !== undefined; chunk = this.#take()) listener(chunk)
+    if (this.#kept.length > 0) {
+      queueMicrotask(() => {
+        this.#tellKept()
+      })
+    }
     return () => {
       this.#listeners.delete(listener)
     }
@@ -49,6 +56,20 @@ export class TerminalOutput {
         })
       }
     }
+  }
+
+  #tell(chunk: Uint8Array<ArrayBuffer>): void {
+    for (const listener of this.#listeners) listener(chunk)
+  }
+
+  /** Gives listeners what was kept. What is left when they have enough is for the next reader. */
+  #tellKept(): void {
+    while (this.#listeners.size > 0) {
+      const chunk = this.#take()
+      if (chunk === undefined) return
+      this.#tell(chunk)
+    }
+    this.#wakeAll()
   }
 
   #take(): Uint8Array<ArrayBuffer> | undefined {

@@ -89,10 +89,37 @@ describe("the output", () => {
     socket.prints("before ")
     const seen: string[] = []
     const stop = terminal.onData((chunk) => seen.push(new TextDecoder().decode(chunk)))
+    await Promise.resolve()
     socket.prints("now")
     stop()
     socket.prints("later")
     expect(seen).toEqual(["before ", "now"])
+  })
+
+  test("stays in its order where a listener comes to what was kept", async () => {
+    const { socket, terminal } = await opened()
+    socket.prints("one ")
+    const seen: string[] = []
+    terminal.onData((chunk) => seen.push(new TextDecoder().decode(chunk)))
+    socket.prints("two")
+    await Promise.resolve()
+    expect(seen).toEqual(["one ", "two"])
+  })
+
+  test("ends for a listener that has enough, also of what was kept, and the next one gets the rest", async () => {
+    const { socket, terminal } = await opened()
+    for (const text of ["one ", "two ", "three"]) socket.prints(text)
+    socket.says(exit)
+    const first = await new Promise<string>((resolve) => {
+      const stop = terminal.onData((chunk) => {
+        stop()
+        resolve(new TextDecoder().decode(chunk))
+      })
+    })
+    expect(first).toBe("one ")
+    let rest = ""
+    for await (const chunk of terminal) rest += new TextDecoder().decode(chunk)
+    expect(rest).toBe("two three")
   })
 
   test("of which nobody reads anything takes 8 MiB at most", async () => {
