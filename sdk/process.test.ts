@@ -4,6 +4,7 @@ import { Client, type Process } from "./index.js"
 import { sendJson, startTestServer, type SeenRequest } from "./testing/test-server.js"
 
 const info = {
+  id: "7-1893456000000",
   pid: 7,
   command: "make dev",
   running: true,
@@ -90,8 +91,8 @@ test("a connection that breaks off is made anew, where it was", async () => {
   })
   expect((await all(process.stdout)).join("")).toBe("ä")
   expect(outputPaths()).toEqual([
-    "/vms/box/processes/7/output?streams=stdout&offset=0&follow=true",
-    "/vms/box/processes/7/output?streams=stdout&offset=1&follow=true",
+    "/vms/box/processes/7-1893456000000/output?streams=stdout&offset=0&follow=true",
+    "/vms/box/processes/7-1893456000000/output?streams=stdout&offset=1&follow=true",
   ])
 })
 
@@ -120,7 +121,7 @@ test("both streams come in their order, and what was lost is told in between", a
     told.push(`${stream} ${Buffer.from(data).toString()}`)
   }
   expect(told).toEqual(["stderr 1", 5, "stdout 2"])
-  expect(outputPaths()).toEqual(["/vms/box/processes/7/output?streams=both&follow=false"])
+  expect(outputPaths()).toEqual(["/vms/box/processes/7-1893456000000/output?streams=both&follow=false"])
 })
 
 test("wait gives the end, or why there is none", async () => {
@@ -203,9 +204,9 @@ test("signals and sizes are sent, and the end of a block kills", async () => {
   await process[Symbol.asyncDispose]()
   const sent = server.requests.filter(({ method }) => method === "POST").slice(1)
   expect(sent.map(({ path, body }) => [path, JSON.parse(body) as unknown])).toEqual([
-    ["/vms/box/processes/7/signal", { signal: "SIGTERM" }],
-    ["/vms/box/processes/7/resize", { cols: 80, rows: 24 }],
-    ["/vms/box/processes/7/signal", { signal: "SIGKILL" }],
+    ["/vms/box/processes/7-1893456000000/signal", { signal: "SIGTERM" }],
+    ["/vms/box/processes/7-1893456000000/resize", { cols: 80, rows: 24 }],
+    ["/vms/box/processes/7-1893456000000/signal", { signal: "SIGKILL" }],
   ])
 })
 

@@ -29,6 +29,7 @@ export interface AttachOptions extends ProcessOptions {
 interface ProcessParts extends AttachOptions {
   caller: Caller
   sandbox: string
+  id: string
   pid: number
   /** Where its output begins; the oldest that is kept when left out. */
   offset?: number
@@ -43,7 +44,9 @@ interface ProcessParts extends AttachOptions {
  * which. A connection that is lost is made anew, where it was.
  */
 export class Process<Data = string> {
-  /** Its number in the sandbox. */
+  /** What no other process of the sandbox is ever called. Whatever is asked of this handle is asked of that process. */
+  readonly id: string
+  /** Its number in the sandbox, which may be another's once it has ended. */
   readonly pid: number
   /** Its standard input. */
   readonly stdin: ProcessInput
@@ -53,11 +56,12 @@ export class Process<Data = string> {
   readonly #detached = new AbortController()
 
   constructor(options: ProcessParts) {
-    const { caller, sandbox, pid } = options
+    const { caller, sandbox, id, pid } = options
+    this.id = id
     this.pid = pid
     this.#caller = caller
     this.#options = options
-    this.#call = (method, what) => ({ method, path: ["vms", sandbox, "processes", String(pid), what] })
+    this.#call = (method, what) => ({ method, path: ["vms", sandbox, "processes", id, what] })
     this.stdin = new ProcessInput(caller, this.#call("POST", "stdin"), this.#detached.signal)
   }
 

@@ -2,6 +2,7 @@ import type { Call, Caller } from "./call.js"
 import { Process, type AttachOptions, type ProcessOptions } from "./process.js"
 import type { AttachResult, ProcessesResult } from "./results.js"
 import { isProcessInfo, isProcessList } from "./shapes.js"
+import type { ProcessInfo } from "./wire-types.js"
 
 /** How to start a process. */
 export interface StartOptions extends ProcessOptions {
@@ -29,12 +30,12 @@ export class Processes {
     const { cwd, user, env, pty, ...listening } = options
     const call = { ...this.#call("POST"), body: { command, cwd, user, env, pty } }
     const answer = await this.#caller.call(call, isProcessInfo)
-    return answer.success ? this.#handle(answer.body.pid, { ...listening, offset: 0 }) : answer
+    return answer.success ? this.#handle(answer.body, { ...listening, offset: 0 }) : answer
   }
 
-  async attach<Data>(pid: number, options: AttachOptions): Promise<AttachResult<Data>> {
-    const answer = await this.#caller.call(this.#call("GET", String(pid)), isProcessInfo)
-    return answer.success ? this.#handle(pid, options) : answer
+  async attach<Data>(process: number | string, options: AttachOptions): Promise<AttachResult<Data>> {
+    const answer = await this.#caller.call(this.#call("GET", String(process)), isProcessInfo)
+    return answer.success ? this.#handle(answer.body, options) : answer
   }
 
   async list(): Promise<ProcessesResult> {
@@ -42,8 +43,8 @@ export class Processes {
     return answer.success ? { success: true, processes: answer.body.processes } : answer
   }
 
-  #handle<Data>(pid: number, options: AttachOptions & { offset?: number }): AttachResult<Data> {
-    const process = new Process<Data>({ ...options, caller: this.#caller, sandbox: this.#sandbox, pid })
+  #handle<Data>({ id, pid }: ProcessInfo, options: AttachOptions & { offset?: number }): AttachResult<Data> {
+    const process = new Process<Data>({ ...options, caller: this.#caller, sandbox: this.#sandbox, id, pid })
     return { success: true, process }
   }
 

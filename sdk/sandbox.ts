@@ -125,17 +125,18 @@ export class Sandbox {
   /**
    * A handle of a process that was started earlier, here or elsewhere. Its output begins with the last 1 MiB of what it
    * has printed.
+   * @param process its `pid`, which names whichever process has it now, or its `id`
    * @example
    * const attached = await sandbox.attach(pid)
    * if (attached.success) console.log(await attached.process.wait())
    */
   attach(
-    pid: number,
+    process: number | string,
     options: AttachOptions & { encoding: "buffer" },
   ): Promise<AttachResult<Uint8Array<ArrayBuffer>>>
-  attach(pid: number, options?: AttachOptions): Promise<AttachResult>
-  attach(pid: number, options: AttachOptions = {}): Promise<AttachResult<never>> {
-    return this.#processes.attach(pid, options)
+  attach(process: number | string, options?: AttachOptions): Promise<AttachResult>
+  attach(process: number | string, options: AttachOptions = {}): Promise<AttachResult<never>> {
+    return this.#processes.attach(process, options)
   }
 
   /**
@@ -151,7 +152,7 @@ export class Sandbox {
   /**
    * Opens a terminal with a shell, or with a command in it.
    * @example
-   * const opened = await sandbox.terminal({ cols: 120, rows: 40 })
+   * const opened = await sandbox.terminal({ cols: 120, rows: 40, cwd: "src" })
    * if (opened.success) opened.terminal.onData((chunk) => screen.write(chunk))
    */
   async terminal(options: TerminalOptions = {}): Promise<TerminalResult> {

@@ -112,6 +112,7 @@ const retentionStatus: Shape<RetentionStatus> = {
 }
 
 const processInfo: Shape<ProcessInfo> = {
+  id: "string",
   pid: "number",
   command: "string",
   running: "boolean",

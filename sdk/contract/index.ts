@@ -8,10 +8,12 @@ export {
   type AnswerContent,
   type RouteAnswer,
   type RouteBody,
+  type RouteHeaders,
   type RouteName,
   type RouteParams,
   type RouteQuery,
 } from "./routes.js"
 export { networkPolicy } from "./schemas/network.js"
+export { processId } from "./schemas/process.js"
 export { snapshotLabel } from "./schemas/snapshot.js"
 export { terminalResize, type TerminalMessage } from "./schemas/terminal.js"

@@ -101,8 +101,12 @@ function operation(name: string, route: Route): Json {
     summary: route.summary,
     ...(route.eventStream === true && { description: eventStreamText }),
     security: route.auth === "none" ? [] : [{ apiKey: [] }],
-    ...((route.params ?? route.query) && {
-      parameters: [...parameters("path", route.params), ...parameters("query", route.query)],
+    ...((route.params ?? route.query ?? route.headers) && {
+      parameters: [
+        ...parameters("path", route.params),
+        ...parameters("query", route.query),
+        ...parameters("header", route.headers),
+      ],
     }),
     ...(route.body && { requestBody: requestBody(route.body) }),
     responses: {
@@ -125,7 +129,7 @@ const eventStreamText =
 
 const eventStream = { "text/event-stream": { schema: { type: "string" } } }
 
-function parameters(place: "path" | "query", schemas?: z.ZodObject): Json[] {
+function parameters(place: "path" | "query" | "header", schemas?: z.ZodObject): Json[] {
   return Object.entries(schemas?.shape ?? {}).map(([name, parameter]) => {
     const schema = parameter as z.ZodType
     const { description, ...rest } = jsonSchema(schema)

@@ -13,6 +13,8 @@ export interface Route {
   params?: z.ZodObject
   /** The parameters after the path, still as strings; a route without them ignores what is sent. */
   query?: z.ZodObject
+  /** The headers, in small letters, that the route heeds. */
+  headers?: z.ZodObject
   /**
    * The JSON body, which may be empty if the schema takes `undefined`, or a stream of content without a bound; a route
    * without one ignores what is sent.

@@ -342,7 +342,7 @@ export const routes = {
 
 export type RouteName = keyof typeof routes
 
-type Part = "params" | "query" | "body"
+type Part = "params" | "query" | "headers" | "body"
 
 type Parsed<Name extends RouteName, P extends Part> =
   (typeof routes)[Name] extends Record<P, infer Shape>
@@ -356,6 +356,9 @@ export type RouteParams<Name extends RouteName> = Parsed<Name, "params">
 
 /** What a route's query parameters are after validation, defaults filled in; undefined when it has none. */
 export type RouteQuery<Name extends RouteName> = Parsed<Name, "query">
+
+/** What the headers are after validation that a route heeds; undefined when it heeds none. */
+export type RouteHeaders<Name extends RouteName> = Parsed<Name, "headers">
 
 /** What a route's body is after validation, defaults filled in; a stream of content; undefined when it has none. */
 export type RouteBody<Name extends RouteName> = Parsed<Name, "body">

@@ -423,7 +423,9 @@ export interface components {
     }
     /** @description A process that was started in the background. */
     ProcessInfo: {
-      /** @description Its number in the guest. */
+      /** @description What it can be called by that no other process ever is, as in `217-1767225600000`. */
+      id: string
+      /** @description Its number in the guest, which may be another's once it has ended. */
       pid: number
       /** @description The shell command, of which at most 1024 bytes are shown. */
       command: string
@@ -522,7 +524,11 @@ export interface components {
       shell?: string
       /** @description A shell command to run in the terminal; left out for an interactive shell. */
       command?: string
-      /** @description Added to the environment that every command gets. */
+      /** @description The directory that the command starts in; one that is not absolute is taken from /workspace. */
+      cwd?: string
+      /** @description Who runs the command, by name or number as the guest's /etc/passwd has it, with the user's groups and home; root when left out. /workspace belongs to root: others can read it, and write where root lets them. */
+      user?: string
+      /** @description Variables on top of the usual environment: names without `=` and NUL, values without NUL, at most 128 KiB in all. */
       env?: {
         [key: string]: string
       }

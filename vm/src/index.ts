@@ -6,7 +6,7 @@ export {
   type ExecResult,
   type Execution,
 } from "./agent/connection.js"
-export { mostInput } from "./agent/guest-processes.js"
+export { mostInput, type ProcessReference } from "./agent/guest-processes.js"
 export type { OutputPiece } from "./agent/output-records.js"
 export type { ChangedPath, FileState } from "./agent/changed-path.js"
 export type { ConnectionHandler, GuestListener } from "./agent/guest-listener.js"

@@ -83,19 +83,31 @@ func (t *Table) retire(process *Process) {
 	}
 }
 
-// Find finds a process that runs or ended lately.
-func (t *Table) Find(pid int) (*Process, error) {
+// Find finds a process that runs or ended lately. It is not one that was started at another time than startedMs, in Unix
+// milliseconds, unless that is nil.
+func (t *Table) Find(pid int, startedMs *int64) (*Process, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	process := t.numbered(pid)
+	if process == nil {
+		return nil, protocol.Errorf(protocol.CodeNoProcess, "there is no process %d", pid)
+	}
+	if startedMs != nil && process.Started.UnixMilli() != *startedMs {
+		return nil, protocol.Errorf(protocol.CodeNoProcess, "the process %d is another one now", pid)
+	}
+	return process, nil
+}
+
+func (t *Table) numbered(pid int) *Process {
 	if process := t.running[pid]; process != nil {
-		return process, nil
+		return process
 	}
 	for _, process := range t.ended {
 		if process.PID == pid {
-			return process, nil
+			return process
 		}
 	}
-	return nil, protocol.Errorf(protocol.CodeNoProcess, "there is no process %d", pid)
+	return nil
 }
 
 // List answers all of them, in the order of their starts.

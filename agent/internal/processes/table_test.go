@@ -66,7 +66,7 @@ func TestAProcessIsReadAfterItsEndAndByMany(t *testing.T) {
 	if end := process.End(); end == nil || end.Status.ExitStatus() != 3 {
 		t.Errorf("%v", end)
 	}
-	if found, err := table.Find(process.PID); found != process || err != nil {
+	if found, err := table.Find(process.PID, nil); found != process || err != nil {
 		t.Errorf("%v", err)
 	}
 	if err := process.Signal(syscall.SIGTERM); code(err) != protocol.CodeNoProcess {
@@ -153,8 +153,22 @@ func TestProcessesAreBoundedAndThoseThatEndedLastAreRemembered(t *testing.T) {
 	if kept := table.List(); len(list) != maxRunning || len(kept) != maxEnded {
 		t.Errorf("%d of %d are kept", len(kept), len(list))
 	}
-	if _, err := table.Find(first.PID); code(err) != protocol.CodeNoProcess {
+	if _, err := table.Find(first.PID, nil); code(err) != protocol.CodeNoProcess {
 		t.Errorf("%v", err)
 	}
 	start(t, &table, command.Spec{Command: "true"})
+}
+
+func TestAProcessIsNotTakenForAnotherOfItsNumber(t *testing.T) {
+	var table Table
+	process := start(t, &table, command.Spec{Command: "sleep 60"})
+	for _, c := range []struct {
+		later time.Duration
+		want  protocol.Code
+	}{{0, ""}, {time.Millisecond, protocol.CodeNoProcess}, {-time.Hour, protocol.CodeNoProcess}} {
+		startedMs := process.Started.Add(c.later).UnixMilli()
+		if _, err := table.Find(process.PID, &startedMs); code(err) != c.want {
+			t.Errorf("started %v later: %v", c.later, err)
+		}
+	}
 }

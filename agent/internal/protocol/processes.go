@@ -46,13 +46,17 @@ type ProcessState struct {
 }
 
 // Output asks for what a process prints: as output, an OutputHeader and bytes for each piece.
+//
+// Here and below StartedMs, if it is there, is when the process was started: another that has its number by now is not
+// meant.
 type Output struct {
-	Op     string `json:"op"`
-	PID    int    `json:"pid"`
-	Offset *int64 `json:"offset,omitempty"`
-	Stdout bool   `json:"stdout"`
-	Stderr bool   `json:"stderr"`
-	Follow bool   `json:"follow"`
+	Op        string `json:"op"`
+	PID       int    `json:"pid"`
+	StartedMs *int64 `json:"startedMs,omitempty"`
+	Offset    *int64 `json:"offset,omitempty"`
+	Stdout    bool   `json:"stdout"`
+	Stderr    bool   `json:"stderr"`
+	Follow    bool   `json:"follow"`
 }
 
 // OutputBegun is the event that comes before the output, with the offset of its first byte.
@@ -70,10 +74,11 @@ type OutputDone struct {
 
 // Input gives a process input, in base64, and may end it.
 type Input struct {
-	Op    string `json:"op"`
-	PID   int    `json:"pid"`
-	Bytes string `json:"bytes"`
-	End   bool   `json:"end"`
+	Op        string `json:"op"`
+	PID       int    `json:"pid"`
+	StartedMs *int64 `json:"startedMs,omitempty"`
+	Bytes     string `json:"bytes"`
+	End       bool   `json:"end"`
 }
 
 // InputDone says how many bytes of the input the process took in time.
@@ -84,9 +89,10 @@ type InputDone struct {
 
 // Signal sends a process a signal, by its name.
 type Signal struct {
-	Op     string `json:"op"`
-	PID    int    `json:"pid"`
-	Signal string `json:"signal"`
+	Op        string `json:"op"`
+	PID       int    `json:"pid"`
+	StartedMs *int64 `json:"startedMs,omitempty"`
+	Signal    string `json:"signal"`
 }
 
 // SignalDone is the result of a signal.
@@ -96,10 +102,11 @@ type SignalDone struct {
 
 // Resize changes the size of a process's terminal.
 type Resize struct {
-	Op   string `json:"op"`
-	PID  int    `json:"pid"`
-	Cols uint16 `json:"cols"`
-	Rows uint16 `json:"rows"`
+	Op        string `json:"op"`
+	PID       int    `json:"pid"`
+	StartedMs *int64 `json:"startedMs,omitempty"`
+	Cols      uint16 `json:"cols"`
+	Rows      uint16 `json:"rows"`
 }
 
 // ResizeDone is the result of a resize.

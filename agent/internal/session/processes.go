@@ -40,7 +40,7 @@ func (s *session) process(st *stream, request any) (any, error) {
 	case protocol.Signal:
 		return protocol.SignalDone{OK: true}, s.signalProcess(request)
 	case protocol.Resize:
-		process, err := s.guest.Processes().Find(request.PID)
+		process, err := s.guest.Processes().Find(request.PID, request.StartedMs)
 		if err == nil {
 			err = process.Resize(protocol.Size{Cols: request.Cols, Rows: request.Rows})
 		}
@@ -72,7 +72,7 @@ func (s *session) listProcesses(st *stream) error {
 
 // processOutput sends output as long as the host listens: cancelled, it leaves the process alone.
 func (s *session) processOutput(st *stream, request protocol.Output) (any, error) {
-	process, err := s.guest.Processes().Find(request.PID)
+	process, err := s.guest.Processes().Find(request.PID, request.StartedMs)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (s *session) processOutput(st *stream, request protocol.Output) (any, error
 }
 
 func (s *session) processInput(request protocol.Input) (int, error) {
-	process, err := s.guest.Processes().Find(request.PID)
+	process, err := s.guest.Processes().Find(request.PID, request.StartedMs)
 	if err != nil {
 		return 0, err
 	}
@@ -121,7 +121,7 @@ func (s *session) signalProcess(request protocol.Signal) error {
 	if !known {
 		return protocol.Errorf(protocol.CodeBadRequest, "there is no signal %s", request.Signal)
 	}
-	process, err := s.guest.Processes().Find(request.PID)
+	process, err := s.guest.Processes().Find(request.PID, request.StartedMs)
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,9 @@ func TestWhoeverCancelsTheOutputLeavesTheProcessAlone(t *testing.T) {
 		{`{"op":"signal","pid":%d,"signal":"SIGNOT"}`, "bad_request"},
 		{`{"op":"input","pid":%d,"bytes":"?","end":false}`, "bad_request"},
 		{`{"op":"resize","pid":1%d,"cols":1,"rows":1}`, "no_process"},
+		{`{"op":"signal","pid":%d,"startedMs":1,"signal":"SIGKILL"}`, "no_process"},
+		{`{"op":"input","pid":%d,"startedMs":1,"bytes":"","end":true}`, "no_process"},
+		{`{"op":"resize","pid":%d,"startedMs":1,"cols":1,"rows":1}`, "no_process"},
 	} {
 		if refused := h.ask(uint32(3+i), c.request, pid); refused["code"] != c.code {
 			t.Errorf("%s: %v", c.request, refused)

@@ -11,6 +11,7 @@ beforeEach(async () => {
 afterEach(() => api.close())
 
 const info = {
+  id: "7-5",
   pid: 7,
   command: "make dev",
   running: true,
@@ -28,7 +29,7 @@ const base64 = (text: string) => ({ base64: Buffer.from(text).toString("base64")
 
 test("run -d starts a command in the background, closes its input and prints its number", async () => {
   api.answers["POST /vms/box/processes"] = { status: 201, body: info }
-  api.answers["POST /vms/box/processes/7/stdin?end=true"] = { body: { written: 0 } }
+  api.answers["POST /vms/box/processes/7-5/stdin?end=true"] = { body: { written: 0 } }
   expect(await api.cli(["run", "-d", "box", "make dev"])).toEqual({ exitCode: 0, stdout: "7\n", stderr: "" })
   expect((await api.cli(["run", "box", "--detach", "--json", "make", "dev"])).stdout).toBe(
     '{"success":true,"pid":7}\n',
@@ -58,7 +59,7 @@ test("ps lists processes and what became of them", async () => {
 })
 
 test("kill sends a signal, by its name with or without SIG", async () => {
-  api.answers["POST /vms/box/processes/7/signal"] = { body: { message: "Sent" } }
+  api.answers["POST /vms/box/processes/7-5/signal"] = { body: { message: "Sent" } }
   expect(await api.cli(["kill", "box", "7"])).toEqual({ exitCode: 0, stdout: "Sent\n", stderr: "" })
   await api.cli(["kill", "box", "7", "-s", "int"])
   await api.cli(["kill", "box", "7", "--signal", "SIGKILL"])
@@ -68,7 +69,7 @@ test("kill sends a signal, by its name with or without SIG", async () => {
 })
 
 test("logs prints what there is, each stream to its own", async () => {
-  api.answers["GET /vms/box/processes/7/output?streams=both&follow=false"] = events(
+  api.answers["GET /vms/box/processes/7-5/output?streams=both&follow=false"] = events(
     ["stdout", base64("out\n")],
     ["stderr", base64("err\n")],
     ["skipped", { bytes: 5 }],
@@ -82,8 +83,8 @@ test("logs prints what there is, each stream to its own", async () => {
 })
 
 test("logs that follows ends with the process, and says when it can no longer be heard", async () => {
-  const both = "GET /vms/box/processes/7/output?streams=both&follow=true"
-  const none = "GET /vms/box/processes/7/output?streams=none&follow=true"
+  const both = "GET /vms/box/processes/7-5/output?streams=both&follow=true"
+  const none = "GET /vms/box/processes/7-5/output?streams=none&follow=true"
   api.answers[both] = events(["stdout", base64("out\n")], ["exit", { exitCode: 3, signal: null }])
   api.answers[none] = events(["exit", { exitCode: 3, signal: null }])
   expect(await api.cli(["logs", "box", "7", "-f"])).toEqual({ exitCode: 0, stdout: "out\n", stderr: "" })

@@ -30,7 +30,7 @@ export const processRoutes = {
   },
   getProcess: {
     method: "GET",
-    path: "/vms/:name/processes/:pid",
+    path: "/vms/:name/processes/:process",
     auth: "key",
     params: schemas.processParams,
     response: schemas.processInfo,
@@ -40,18 +40,21 @@ export const processRoutes = {
   },
   readProcessOutput: {
     method: "GET",
-    path: "/vms/:name/processes/:pid/output",
+    path: "/vms/:name/processes/:process/output",
     auth: "key",
     params: schemas.processParams,
     query: schemas.outputQuery,
+    headers: schemas.outputHeaders,
     response: content.processEvents,
     status: 200,
     errors: processErrors,
-    summary: "Get what a process prints, the last 1 MiB of what it has printed first",
+    summary:
+      "Get what a process prints, the last 1 MiB of what it has printed first; a reader that lost its connection goes on " +
+      "after the last event that it has",
   },
   writeProcessInput: {
     method: "POST",
-    path: "/vms/:name/processes/:pid/stdin",
+    path: "/vms/:name/processes/:process/stdin",
     auth: "key",
     params: schemas.processParams,
     query: schemas.inputQuery,
@@ -63,7 +66,7 @@ export const processRoutes = {
   },
   signalProcess: {
     method: "POST",
-    path: "/vms/:name/processes/:pid/signal",
+    path: "/vms/:name/processes/:process/signal",
     auth: "key",
     params: schemas.processParams,
     body: schemas.signalRequest,
@@ -74,7 +77,7 @@ export const processRoutes = {
   },
   resizeProcess: {
     method: "POST",
-    path: "/vms/:name/processes/:pid/resize",
+    path: "/vms/:name/processes/:process/resize",
     auth: "key",
     params: schemas.processParams,
     body: schemas.resizeRequest,

@@ -21,6 +21,7 @@ export { linkRequest, port, portLink, portList, portParams, portRequest, waitFor
 export {
   inputAnswer,
   inputQuery,
+  outputHeaders,
   outputQuery,
   processInfo,
   processList,

@@ -3,8 +3,8 @@ import { environment, shellCommand, userName, workingDirectory } from "./command
 import { createdAt, number, queryParameters, requestBody, sandboxName } from "./rules.js"
 
 const sideRule = (field: string) => `"${field}" must be a whole number from 1 to 65535`
-const pidRule = '"pid" must be the number of a process'
-const offsetRule = '"offset" must be a whole number of bytes'
+const processRule = '"process" must be the number of a process, or its id'
+const offsetRule = (field: string) => `"${field}" must be a whole number of bytes`
 const streamsRule = '"streams" must be "both", "stdout", "stderr" or "none"'
 const flagRule = (field: string) => `"${field}" must be true or false`
 const signalRule = '"signal" must be the name of a signal, as in "SIGTERM"'
@@ -42,13 +42,22 @@ const flag = (field: string, byDefault: "true" | "false") =>
     .default(byDefault)
     .transform((text) => text === "true")
 
+/** What names a process in a path: its number, and where that is its id, when it was started, in Unix milliseconds. */
+function processReference(text: string): { pid: number; startedMs?: number } {
+  const [pid = "", startedMs] = text.split("-")
+  return { pid: Number(pid), ...(startedMs !== undefined && { startedMs: Number(startedMs) }) }
+}
+
+/** What no other process of the sandbox is ever called, while its number may be given to another. */
+export const processId = (pid: number, startedMs: number) => `${pid}-${startedMs}`
+
 export const processParams = z.object({
   name: sandboxName,
-  pid: z
-    .string({ error: pidRule })
-    .regex(/^[1-9][0-9]{0,9}$/, { error: pidRule })
-    .transform(Number)
-    .describe("The process's number in the guest."),
+  process: z
+    .string({ error: processRule })
+    .regex(/^[1-9][0-9]{0,9}(-[0-9]{1,15})?$/, { error: processRule })
+    .transform(processReference)
+    .describe("The process's number in the guest, whichever process has it now, or its `id`."),
 })
 
 export const startRequest = requestBody({
@@ -63,7 +72,10 @@ export const startRequest = requestBody({
 
 export const processInfo = z
   .object({
-    pid: number.describe("Its number in the guest."),
+    id: z
+      .string()
+      .describe("What it can be called by that no other process ever is, as in `217-1767225600000`."),
+    pid: number.describe("Its number in the guest, which may be another's once it has ended."),
     command: z.string().describe("The shell command, of which at most 1024 bytes are shown."),
     running: z.boolean().describe("Whether it runs."),
     exitCode: z
@@ -86,16 +98,24 @@ export const processList = z
   })
   .describe("Processes of a sandbox.")
 
-export const outputQuery = queryParameters({
-  offset: z
-    .string({ error: offsetRule })
-    .regex(/^[0-9]{1,15}$/, { error: offsetRule })
+const offset = (field: string) =>
+  z
+    .string({ error: offsetRule(field) })
+    .regex(/^[0-9]{1,15}$/, { error: offsetRule(field) })
     .transform(Number)
     .optional()
-    .describe(
-      "Where to begin, in bytes of all that the process ever printed: the `id` of the last event that was received, to go " +
-        "on after it. Left out: with the oldest output that is kept, of which there is up to 1 MiB.",
-    ),
+
+export const outputHeaders = z.object({
+  "last-event-id": offset("last-event-id").describe(
+    "The `id` of the last event that was received, to go on after it: before `offset`, where both are there.",
+  ),
+})
+
+export const outputQuery = queryParameters({
+  offset: offset("offset").describe(
+    "Where to begin, in bytes of all that the process ever printed: the `id` of the last event that was received, to go " +
+      "on after it. Left out: with the oldest output that is kept, of which there is up to 1 MiB.",
+  ),
   streams: z
     .enum(["both", "stdout", "stderr", "none"], { error: streamsRule })
     .default("both")

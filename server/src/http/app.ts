@@ -76,6 +76,7 @@ export function createApp({ inFlight, log, allowedOrigins, ...parts }: AppParts)
     const principal = await authenticate(parts.keyring, route.auth, context.req.header("x-api-key"))
     const params = route.params && validated(route.params, context.req.param())
     const query = route.query && validated(route.query, readQuery(context.req.url))
+    const headers = route.headers && validated(route.headers, context.req.header())
     const body = route.body && (await readBody(route.body, context.req.raw, route.maxJsonBytes))
     let timings: Record<string, number> = {}
     const reportTimings = (reported: Record<string, number>) => {
@@ -88,7 +89,7 @@ export function createApp({ inFlight, log, allowedOrigins, ...parts }: AppParts)
     const errorData = (error: unknown) => errorBody(context, error)
     const events = (produce: EventProducer) => eventSource(produce, { errorData, stopping: inFlight.stopped })
     const callWith = (emit: EventSink["send"] | undefined) => ({
-      ...{ principal, params, query, body, reportTimings, events, answer200, emit },
+      ...{ principal, params, query, headers, body, reportTimings, events, answer200, emit },
       // Made only for those who ask: most answers are out before anybody could go.
       get signal() {
         return context.req.raw.signal

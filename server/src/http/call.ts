@@ -1,4 +1,12 @@
-import type { RouteAnswer, RouteBody, RouteName, RouteParams, RouteQuery, routes } from "opensandbox/contract"
+import type {
+  RouteAnswer,
+  RouteBody,
+  RouteHeaders,
+  RouteName,
+  RouteParams,
+  RouteQuery,
+  routes,
+} from "opensandbox/contract"
 import type { Principal } from "../keys/principal.js"
 import type { EventProducer, EventSink } from "./event-source.js"
 
@@ -7,6 +15,7 @@ export interface Call<Name extends RouteName> {
   principal: (typeof routes)[Name]["auth"] extends "none" ? undefined : Principal
   params: RouteParams<Name>
   query: RouteQuery<Name>
+  headers: RouteHeaders<Name>
   body: RouteBody<Name>
   /** Tells the caller where the time went, in milliseconds. */
   reportTimings: (timings: Record<string, number>) => void
@@ -30,6 +39,7 @@ export type AnyHandler = (call: {
   principal: Principal | undefined
   params: unknown
   query: unknown
+  headers: unknown
   body: unknown
   reportTimings: (timings: Record<string, number>) => void
   readonly signal: AbortSignal

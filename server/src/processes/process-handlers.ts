@@ -13,11 +13,12 @@ export function processHandlers(service: () => SandboxService): Pick<Handlers, P
   return {
     startProcess: (call) => processes(call).start(call.body),
     listProcesses: async (call) => ({ processes: await processes(call).list() }),
-    getProcess: (call) => processes(call).get(call.params.pid),
+    getProcess: (call) => processes(call).get(call.params.process),
     readProcessOutput: async (call) => {
       let listen!: (send: (event: ServerEvent) => Promise<void>) => void
       const listening = new Promise<(event: ServerEvent) => Promise<void>>((resolve) => (listen = resolve))
-      const reading = await processes(call).read(call.params.pid, call.query, async (piece) =>
+      const request = { ...call.query, offset: call.headers["last-event-id"] ?? call.query.offset }
+      const reading = await processes(call).read(call.params.process, request, async (piece) =>
         (await listening)(eventOf(piece)),
       )
       return call.events(async ({ send, signal }) => {
@@ -29,18 +30,18 @@ export function processHandlers(service: () => SandboxService): Pick<Handlers, P
       })
     },
     writeProcessInput: async (call) => ({
-      written: await processes(call).write(call.params.pid, call.body, call.query.end),
+      written: await processes(call).write(call.params.process, call.body, call.query.end),
     }),
     signalProcess: async (call) => {
-      const { pid } = call.params
-      await processes(call).signal(pid, call.body.signal)
-      return { message: `Process ${pid} was sent ${call.body.signal}` }
+      const { process } = call.params
+      await processes(call).signal(process, call.body.signal)
+      return { message: `Process ${process.pid} was sent ${call.body.signal}` }
     },
     resizeProcess: async (call) => {
-      const { pid } = call.params
+      const { process } = call.params
       const { cols, rows } = call.body
-      await processes(call).resize(pid, call.body)
-      return { message: `The terminal of process ${pid} has ${cols} columns and ${rows} rows` }
+      await processes(call).resize(process, call.body)
+      return { message: `The terminal of process ${process.pid} has ${cols} columns and ${rows} rows` }
     },
   }
 }

@@ -36,7 +36,9 @@ it("starts a process, and shows and lists it", async () => {
   expect(started).toMatchObject({ status: 201, body: { pid: 7, command: "make dev", running: true } })
   expect(processes.asked).toEqual([request])
   expect((await answer("GET", "/vms/box/processes")).body).toEqual({ processes: [started.body] })
-  expect((await answer("GET", "/vms/box/processes/7")).body).toEqual(started.body)
+  for (const name of ["7", "7-1893456000000"]) {
+    expect((await answer("GET", `/vms/box/processes/${name}`)).body).toEqual(started.body)
+  }
 })
 
 it("sends signals and sizes", async () => {
@@ -84,6 +86,22 @@ it("sends output as events that can be gone on after, and the end as the last", 
   expect(processes.asked).toEqual([{ offset: 0, streams: "both", follow: false }])
 })
 
+it("goes on after the last event that a client names, whatever its first request was", async () => {
+  const read = (path: string, lastEvent: string) =>
+    server.app.request(
+      `/vms/box/processes/7/output${path}`,
+      { headers: { "x-api-key": server.keys.user, "Last-Event-ID": lastEvent } },
+      {},
+    )
+  processes.end({ exitCode: 0, signal: null })
+  for (const path of ["", "?offset=0"]) await (await read(path, "120")).text()
+  const request = { offset: 120, streams: "both", follow: true }
+  expect(processes.asked).toEqual([request, request])
+
+  const refused = await read("", "twelve")
+  expect([refused.status, await refused.json()]).toMatchObject([400, { field: "last-event-id" }])
+})
+
 it("says that a process goes on which was not followed", async () => {
   processes.end(undefined)
   const response = await send("GET", "/vms/box/processes/7/output?follow=false")
@@ -127,6 +145,8 @@ it("ends the output when the server stops", async () => {
 
 it.each([
   ["GET", "/vms/box/processes/8"],
+  ["GET", "/vms/box/processes/7-1"],
+  ["POST", "/vms/box/processes/7-1/signal"],
   ["GET", "/vms/box/processes/8/output"],
   ["POST", "/vms/box/processes/8/signal"],
   ["GET", "/vms/other/processes"],
@@ -146,7 +166,7 @@ it.each([
   ["env.A=B", "/vms/box/processes", { command: "ls", env: { "A=B": "x" } }],
   ["env.A", "/vms/box/processes", { command: "ls", env: { A: "\0" } }],
   ["pty.cols", "/vms/box/processes", { command: "ls", pty: { cols: 0, rows: 1 } }],
-  ["pid", "/vms/box/processes/x/signal", {}],
+  ["process", "/vms/box/processes/x/signal", {}],
   ["signal", "/vms/box/processes/7/signal", { signal: "TERM" }],
   ["rows", "/vms/box/processes/7/resize", { cols: 1, rows: 65_536 }],
 ])("refuses what breaks a rule by the name of %s", async (field, path, body) => {

@@ -1,4 +1,4 @@
-import type { OutputPiece } from "@opensandbox/vm"
+import type { OutputPiece, ProcessReference } from "@opensandbox/vm"
 import type { RouteAnswer, RouteBody, RouteQuery } from "opensandbox/contract"
 
 export type ProcessInfo = RouteAnswer<"getProcess">
@@ -39,16 +39,16 @@ export interface Processes {
   start(request: ProcessRequest): Promise<ProcessInfo>
   /** Those that run and those that ended last, in the order of their starts. */
   list(): Promise<ProcessInfo[]>
-  get(pid: number): Promise<ProcessInfo>
+  get(process: ProcessReference): Promise<ProcessInfo>
   /** Begins to read what a process prints. */
-  read(pid: number, request: OutputRequest, listener: OutputListener): Promise<OutputReading>
+  read(process: ProcessReference, request: OutputRequest, listener: OutputListener): Promise<OutputReading>
   /**
    * Gives a process input, and closes its input afterwards if it took all of it.
    *
    * @returns how many bytes it took: fewer than there were when it read none for some seconds.
    */
-  write(pid: number, input: ReadableStream<Uint8Array>, end: boolean): Promise<number>
+  write(process: ProcessReference, input: ReadableStream<Uint8Array>, end: boolean): Promise<number>
   /** Sends a signal, by its name. */
-  signal(pid: number, signal: string): Promise<void>
-  resize(pid: number, size: TerminalSize): Promise<void>
+  signal(process: ProcessReference, signal: string): Promise<void>
+  resize(process: ProcessReference, size: TerminalSize): Promise<void>
 }

@@ -1,4 +1,5 @@
-import { mostInput, type Machine } from "@opensandbox/vm"
+import { mostInput, type Machine, type ProcessReference } from "@opensandbox/vm"
+import { processId } from "opensandbox/contract"
 import { Failure } from "../failure.js"
 import { diskFull } from "../storage/storage-failure.js"
 import { processFailure } from "./process-failure.js"
@@ -63,13 +64,16 @@ export class SandboxProcesses implements Processes {
       : ask(present, async ({ processes }) => (await processes.list()).map(infoOf))
   }
 
-  async get(pid: number): Promise<ProcessInfo> {
-    const found = (await this.list()).find((info) => info.pid === pid)
-    if (found === undefined) throw noProcess(pid)
+  async get(process: ProcessReference): Promise<ProcessInfo> {
+    const { pid, startedMs } = process
+    const isMeant = (info: ProcessInfo) =>
+      startedMs === undefined ? info.pid === pid : info.id === processId(pid, startedMs)
+    const found = (await this.list()).find(isMeant)
+    if (found === undefined) throw noProcess(process)
     return found
   }
 
-  read(pid: number, request: OutputRequest, listener: OutputListener): Promise<OutputReading> {
+  read(process: ProcessReference, request: OutputRequest, listener: OutputListener): Promise<OutputReading> {
     const { offset, streams, follow } = request
     const wanted = {
       ...(offset !== undefined && { offset }),
@@ -77,8 +81,8 @@ export class SandboxProcesses implements Processes {
       stderr: streams === "both" || streams === "stderr",
       follow,
     }
-    return this.#now(pid, async ({ processes }, era) => {
-      const output = processes.output(pid, wanted, listener)
+    return this.#now(process, async ({ processes }, era) => {
+      const output = processes.output(process, wanted, listener)
       await output.begun
       const ended = output.ended.catch((error: unknown) => {
         throw processFailure(error, era)
@@ -94,31 +98,31 @@ export class SandboxProcesses implements Processes {
     })
   }
 
-  write(pid: number, input: ReadableStream<Uint8Array>, end: boolean): Promise<number> {
-    return this.#now(pid, async ({ processes }) => {
+  write(process: ProcessReference, input: ReadableStream<Uint8Array>, end: boolean): Promise<number> {
+    return this.#now(process, async ({ processes }) => {
       let written = 0
       for await (const piece of inputPieces(input)) {
-        const taken = await processes.write(pid, piece, false)
+        const taken = await processes.write(process, piece, false)
         written += taken
         if (taken < piece.length) return written
       }
-      if (end || written === 0) await processes.write(pid, new Uint8Array(), end)
+      if (end || written === 0) await processes.write(process, new Uint8Array(), end)
       return written
     })
   }
 
-  signal(pid: number, signal: string): Promise<void> {
-    return this.#now(pid, ({ processes }) => processes.signal(pid, signal))
+  signal(process: ProcessReference, signal: string): Promise<void> {
+    return this.#now(process, ({ processes }) => processes.signal(process, signal))
   }
 
-  resize(pid: number, { cols, rows }: TerminalSize): Promise<void> {
-    return this.#now(pid, ({ processes }) => processes.resize(pid, cols, rows))
+  resize(process: ProcessReference, { cols, rows }: TerminalSize): Promise<void> {
+    return this.#now(process, ({ processes }) => processes.resize(process, cols, rows))
   }
 
   /** Asks the machine that runs now: where none does, there are no processes. */
-  async #now<T>(pid: number, activity: Activity<T>): Promise<T> {
+  async #now<T>(process: ProcessReference, activity: Activity<T>): Promise<T> {
     const present = this.#means.present()
-    if (present === undefined) throw noProcess(pid)
+    if (present === undefined) throw noProcess(process)
     return ask(present, activity)
   }
 }
@@ -146,7 +150,7 @@ async function* inputPieces(input: ReadableStream<Uint8Array>): AsyncGenerator<U
   }
 }
 
-function noProcess(pid: number): Failure {
+function noProcess({ pid }: ProcessReference): Failure {
   return new Failure("not_found", `There is no process ${pid}, or none any more.`)
 }
 
@@ -154,7 +158,8 @@ function noProcess(pid: number): Failure {
 type GuestProcess = Awaited<ReturnType<Machine["processes"]["list"]>>[number]
 
 function infoOf({ startedMs, command, ...state }: GuestProcess): ProcessInfo {
-  return { ...state, command: shortened(command), started_at: new Date(startedMs).toISOString() }
+  const id = processId(state.pid, startedMs)
+  return { id, ...state, command: shortened(command), started_at: new Date(startedMs).toISOString() }
 }
 
 /** As much of a command as the guest remembers of it. */

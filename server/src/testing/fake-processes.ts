@@ -1,4 +1,4 @@
-import type { OutputPiece } from "@opensandbox/vm"
+import type { OutputPiece, ProcessReference } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type {
   OutputListener,
@@ -10,6 +10,8 @@ import type {
   ProcessRequest,
   TerminalSize,
 } from "../processes/processes.js"
+
+const startedAt = Date.UTC(2030, 0)
 
 /** Processes without a machine: the number 7 is always there. A test says what it prints, and when it ends. */
 export class FakeProcesses implements Processes {
@@ -39,13 +41,17 @@ export class FakeProcesses implements Processes {
     return Promise.resolve([infoOf("make dev")])
   }
 
-  async get(pid: number): Promise<ProcessInfo> {
-    await this.#find(pid)
+  async get(process: ProcessReference): Promise<ProcessInfo> {
+    await this.#find(process)
     return infoOf("make dev")
   }
 
-  async read(pid: number, request: OutputRequest, listener: OutputListener): Promise<OutputReading> {
-    await this.#find(pid)
+  async read(
+    process: ProcessReference,
+    request: OutputRequest,
+    listener: OutputListener,
+  ): Promise<OutputReading> {
+    await this.#find(process)
     this.asked.push(request)
     this.readers += 1
     let cancel: () => void = () => undefined
@@ -61,21 +67,21 @@ export class FakeProcesses implements Processes {
     return { ended, cancel }
   }
 
-  async write(pid: number, input: ReadableStream<Uint8Array>, end: boolean): Promise<number> {
-    await this.#find(pid)
+  async write(process: ProcessReference, input: ReadableStream<Uint8Array>, end: boolean): Promise<number> {
+    await this.#find(process)
     const text = await new Response(input).text()
     const taken = text.slice(0, this.appetite)
     this.asked.push({ taken, end })
     return taken.length
   }
 
-  async signal(pid: number, signal: string): Promise<void> {
-    await this.#find(pid)
+  async signal(process: ProcessReference, signal: string): Promise<void> {
+    await this.#find(process)
     this.asked.push(signal)
   }
 
-  async resize(pid: number, size: TerminalSize): Promise<void> {
-    await this.#find(pid)
+  async resize(process: ProcessReference, size: TerminalSize): Promise<void> {
+    await this.#find(process)
     this.asked.push(size)
   }
 
@@ -87,8 +93,8 @@ export class FakeProcesses implements Processes {
     return Promise.race([this.#ended, cancelled])
   }
 
-  #find(pid: number): Promise<void> {
-    return pid === 7
+  #find({ pid, startedMs = startedAt }: ProcessReference): Promise<void> {
+    return pid === 7 && startedMs === startedAt
       ? Promise.resolve()
       : Promise.reject(new Failure("not_found", `There is no process ${pid}.`))
   }
@@ -96,11 +102,12 @@ export class FakeProcesses implements Processes {
 
 function infoOf(command: string): ProcessInfo {
   return {
+    id: `7-${startedAt}`,
     pid: 7,
     command,
     running: true,
     exitCode: null,
     signal: null,
-    started_at: "2030-01-01T00:00:00.000Z",
+    started_at: new Date(startedAt).toISOString(),
   }
 }

@@ -117,8 +117,9 @@ describe("processes of a guest", () => {
     agent.json("RESPONSE", 1, { ok: true, pid: 7, startedMs: 5 })
     expect(await started).toEqual({ pid: 7, startedMs: 5 })
 
-    const written = processes.write(7, Buffer.from("input"), true)
-    await agent.frame("REQUEST", 1)
+    const written = processes.write({ pid: 7, startedMs: 5 }, Buffer.from("input"), true)
+    const input = await agent.frame("REQUEST", 1)
+    expect(JSON.parse(Buffer.from(input.payload).toString())).toMatchObject({ pid: 7, startedMs: 5 })
     agent.json("RESPONSE", 2, { ok: true, written: 99 })
     expect(await written).toBe(5)
 
@@ -132,7 +133,11 @@ describe("processes of a guest", () => {
 
   it("give their output in order, and then their end", async () => {
     const pieces: unknown[] = []
-    const output = processes.output(7, { ...everything, offset: 2 }, (piece) => void pieces.push(kept(piece)))
+    const output = processes.output(
+      { pid: 7 },
+      { ...everything, offset: 2 },
+      (piece) => void pieces.push(kept(piece)),
+    )
     expect(await request()).toEqual({ op: "output", pid: 7, offset: 2, ...everything })
     event({ offset: 2 })
     stdout(
@@ -150,14 +155,14 @@ describe("processes of a guest", () => {
   })
 
   it("are told apart from those that there are not", async () => {
-    const output = processes.output(8, everything, () => undefined)
+    const output = processes.output({ pid: 8 }, everything, () => undefined)
     await request()
     agent.json("RESPONSE", 1, { ok: false, code: "no_process", message: "none" })
     await expect(output.begun).rejects.toMatchObject({ code: "no_process" })
   })
 
   it("are let go of when their output is not what it should be, or nobody takes it", async () => {
-    const output = processes.output(7, everything, () => Promise.reject(new Error("nobody")))
+    const output = processes.output({ pid: 7 }, everything, () => Promise.reject(new Error("nobody")))
     await request()
     event({ offset: 0 })
     stdout(record(1, 1, Buffer.from("x")))
@@ -167,7 +172,7 @@ describe("processes of a guest", () => {
   })
 
   it("are not believed to begin when they end", async () => {
-    const output = processes.output(7, everything, () => undefined)
+    const output = processes.output({ pid: 7 }, everything, () => undefined)
     await request()
     agent.json("RESPONSE", 1, ended)
     await expect(output.begun).rejects.toMatchObject({ code: "io" })
@@ -193,7 +198,7 @@ describe("processes of a guest", () => {
       },
     ],
   ])("are cut off with a guest that sends %s", async (_, misbehave) => {
-    const output = processes.output(7, everything, () => undefined)
+    const output = processes.output({ pid: 7 }, everything, () => undefined)
     await request()
     misbehave()
     await expect(output.begun).rejects.toThrow(AgentGoneError)

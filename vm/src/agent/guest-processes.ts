@@ -35,6 +35,13 @@ export interface StartRequest extends Pick<ExecRequest, "cwd" | "user" | "env" |
   readonly command: string
 }
 
+/** Which process is meant. */
+export interface ProcessReference {
+  readonly pid: number
+  /** When it was started, by the guest's clock: with it, another that has its number by now is not meant. */
+  readonly startedMs?: number
+}
+
 export interface ProcessOutputRequest {
   /** Where to begin, in all that the process ever printed; the oldest output that is kept when left out. */
   readonly offset?: number
@@ -106,7 +113,7 @@ export class GuestProcesses {
    * the process back for two seconds, and is then told how much it missed.
    */
   output(
-    pid: number,
+    process: ProcessReference,
     request: ProcessOutputRequest,
     handler: (piece: OutputPiece) => void | Promise<void>,
   ): ProcessOutput {
@@ -116,7 +123,7 @@ export class GuestProcesses {
     const begun = new Promise<number>((resolve) => {
       begin = resolve
     })
-    const stream = this.#agent.stream({ op: "output", pid, ...request }, outputDone, {
+    const stream = this.#agent.stream({ op: "output", ...process, ...request }, outputDone, {
       onStdout: async (bytes) => {
         try {
           if (failed === undefined) for (const piece of records.push(bytes)) await handler(piece)
@@ -154,19 +161,19 @@ export class GuestProcesses {
    * @returns how many bytes the process took within some seconds.
    * @throws AgentError `input_closed`.
    */
-  async write(pid: number, bytes: Uint8Array, end: boolean): Promise<number> {
+  async write(process: ProcessReference, bytes: Uint8Array, end: boolean): Promise<number> {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
-    const request = { op: "input", pid, bytes: text, end } as const
+    const request = { op: "input", ...process, bytes: text, end } as const
     const { written } = await this.#agent.ask(request, inputDone, answerMilliseconds)
     return Math.min(written, bytes.length)
   }
 
   /** @param signal Its name. SIGKILL ends everything that the process started, another goes to its process group. */
-  async signal(pid: number, signal: string): Promise<void> {
-    await this.#agent.ask({ op: "signal", pid, signal }, signalDone, answerMilliseconds)
+  async signal(process: ProcessReference, signal: string): Promise<void> {
+    await this.#agent.ask({ op: "signal", ...process, signal }, signalDone, answerMilliseconds)
   }
 
-  async resize(pid: number, cols: number, rows: number): Promise<void> {
-    await this.#agent.ask({ op: "resize", pid, cols, rows }, resizeDone, answerMilliseconds)
+  async resize(process: ProcessReference, cols: number, rows: number): Promise<void> {
+    await this.#agent.ask({ op: "resize", ...process, cols, rows }, resizeDone, answerMilliseconds)
   }
 }

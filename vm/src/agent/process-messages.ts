@@ -5,6 +5,9 @@ const count = z.int().min(0)
 const pid = z.int().min(1)
 const startedMs = count.max(253402300799999)
 
+/** With a time, a process that has the number but was started at another time is not meant. */
+const reference = { pid, startedMs: startedMs.optional() }
+
 export const start = z.strictObject({
   op: z.literal("start"),
   command: z.string().min(1),
@@ -27,7 +30,7 @@ export const processState = z.strictObject({
 
 export const output = z.strictObject({
   op: z.literal("output"),
-  pid,
+  ...reference,
   offset: count.optional(),
   stdout: z.boolean(),
   stderr: z.boolean(),
@@ -40,7 +43,7 @@ export const outputDone = z.strictObject({ ok: z.literal(true), running: z.boole
 
 export const input = z.strictObject({
   op: z.literal("input"),
-  pid,
+  ...reference,
   /** At most 256 KiB in base64. */
   bytes: z.string().max(349528),
   end: z.boolean(),
@@ -48,13 +51,13 @@ export const input = z.strictObject({
 
 export const inputDone = z.strictObject({ ok: z.literal(true), written: count })
 
-export const signal = z.strictObject({ op: z.literal("signal"), pid, signal: signalName })
+export const signal = z.strictObject({ op: z.literal("signal"), ...reference, signal: signalName })
 
 export const signalDone = z.strictObject({ ok: z.literal(true) })
 
 export const resize = z.strictObject({
   op: z.literal("resize"),
-  pid,
+  ...reference,
   cols: terminalSide,
   rows: terminalSide,
 })
