@@ -17,7 +17,11 @@ export interface TerminalOptions extends TerminalRequest {
   shell?: string
   /** A shell command to run in the terminal; an interactive shell when left out. */
   command?: string
-  /** Added to the environment that every command gets. */
+  /** The directory to start in; a relative one is in /workspace. Default: /workspace. */
+  cwd?: string
+  /** Who runs it: the name or the number of a user of the sandbox. Default: root. */
+  user?: string
+  /** Variables that are added to the environment. */
   env?: Record<string, string>
 }
 

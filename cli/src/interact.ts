@@ -14,7 +14,7 @@ export const canInteract = ({ isTerminal }: Context): boolean => isTerminal.stdi
 export async function interact(
   context: Context,
   name: string,
-  what: Pick<TerminalOptions, "shell" | "command">,
+  what: Pick<TerminalOptions, "shell" | "command" | "cwd" | "user" | "env">,
 ): Promise<void> {
   const { WebSocket } = await import("ws")
   const sandbox = context.connect({ WebSocket }).sandbox(name)

@@ -69,6 +69,21 @@ describe("sandbox.terminal", () => {
     expect(await terminal.wait()).toMatchObject({ success: true, exitCode: 5 })
   })
 
+  test("starts where, as whom and with what it is told", async () => {
+    succeeded(await sandbox.run("useradd -m ann && mkdir -p 'a place'"))
+    const seen = 'id -un; pwd; echo "$HOME $A"; tty > /dev/tty'
+    const terminal = await opened({ command: seen, cwd: "a place", user: "ann", env: { A: "1 2" } })
+    expect(await printed(terminal)).toMatch(
+      /^ann\r\n\/workspace\/a place\r\n\/home\/ann 1 2\r\n\/dev\/pts\/\d+\r\n$/,
+    )
+    expect(await terminal.wait()).toMatchObject({ success: true, exitCode: 0 })
+
+    const shell = await opened({ user: "ann", cwd: "/tmp" })
+    shell.write("stty -echo; id -un; pwd; touch ~/mine && exit 6\n")
+    expect(await printed(shell)).toMatch(/ann\r\n\/tmp\r\n/)
+    expect(await shell.wait()).toMatchObject({ success: true, exitCode: 6 })
+  })
+
   test("talks to another shell", async () => {
     const terminal = await opened({ shell: "python3" })
     terminal.write("print(6 * 7)\nexit(4)\n")
@@ -129,6 +144,22 @@ describe("opensandbox shell", () => {
 
     expect(printed).toMatch(/\/dev\/pts\/\d+\r+\n33 111\r+\n/)
     expect(code).toBe(9)
+  })
+
+  test("starts elsewhere, as another user and with variables: shell and run -it alike", async () => {
+    const place = ["--cwd", "/tmp", "--user", "nobody", "-e", "GREETING=hello"]
+    const seen = "id -un; pwd; echo $GREETING; exit 3"
+    const expected = /nobody\r+\n\/tmp\r+\nhello\r+\n/
+    const run = await inShell("rows 24 cols 80", "run", "-it", sandbox.name, ...place, seen).ended()
+    expect(run.printed).toMatch(expected)
+    expect(run.code).toBe(3)
+
+    const shell = inShell("rows 24 cols 80", "shell", sandbox.name, ...place)
+    await shell.prints(/[$#] $/)
+    shell.type(`${seen}\r`)
+    const { code, printed } = await shell.ended()
+    expect(printed).toMatch(expected)
+    expect(code).toBe(3)
   })
 
   test("passes Ctrl-C on and follows the window", async () => {

@@ -4,14 +4,12 @@ import type { Context } from "../context.js"
 import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
 import { canInteract, interact } from "../interact.js"
+import { cwdOption, envOption, placeOf, userOption, type PlaceOptions } from "../place-options.js"
 import { runDetached } from "./run-detached.js"
 import { runToEnd } from "./run-to-end.js"
 
-interface Options extends JsonOption {
+interface Options extends JsonOption, PlaceOptions {
   timeout?: number
-  cwd?: string
-  user?: string
-  env?: Record<string, string>
   detach?: true
   tty?: true
   interactive?: true
@@ -50,7 +48,7 @@ export function addRun(program: Command, context: Context): void {
       const problem = problemWith(context, options)
       if (problem !== undefined) run.error(`error: ${problem}`)
       const { detach, tty, ...rest } = options
-      if (tty === true) await interact(context, name, { command })
+      if (tty === true) await interact(context, name, { command, ...placeOf(rest) })
       else if (detach === true) await runDetached(context, name, command, rest)
       else await runToEnd(context, name, command, rest)
     })
@@ -62,9 +60,9 @@ const addOptions = (command: Command) =>
     .option("--timeout <seconds>", "kill the command after so long (default: 30)", parseSeconds)
     .option("-d, --detach", "start it in the background and print its number; no snapshot is taken")
     .option("-t, --tty", "give the command a terminal, as an editor needs")
-    .option("--cwd <directory>", "where the command starts (default: /workspace)")
-    .option("-e, --env <name=value>", "a variable for the command; may be repeated", addVariable)
-    .option("-u, --user <user>", "who runs the command, by name or number (default: root)")
+    .option(...cwdOption)
+    .option(...envOption)
+    .option(...userOption)
     .option("-i, --interactive", "give the command the standard input, all of it; with -t, what is typed")
     .option(...jsonFlag)
 
@@ -76,11 +74,11 @@ function joined(before: Options, after: Options): Options {
 /** Why the options do not go together, if so. */
 function problemWith(
   context: Context,
-  { detach, tty, interactive, timeout, json, cwd, user, env }: Options,
+  { detach, tty, interactive, timeout, json }: Options,
 ): string | undefined {
   if (tty === true) {
-    if ([detach, json, timeout, cwd, user, env].some((option) => option !== undefined)) {
-      return "-t goes with none of --detach, --json, --timeout, --cwd, --user and --env"
+    if ([detach, json, timeout].some((option) => option !== undefined)) {
+      return "-t goes with none of --detach, --json and --timeout"
     }
     return canInteract(context) ? undefined : "-t needs a terminal to connect the command's with"
   }
@@ -97,10 +95,4 @@ function parseSeconds(text: string): number {
     throw new InvalidArgumentError("It must be a number of seconds above 0 and at most 86400.")
   }
   return seconds
-}
-
-function addVariable(text: string, others: Record<string, string> = {}): Record<string, string> {
-  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
-  if (name === undefined || value === undefined) throw new InvalidArgumentError("It must be NAME=VALUE.")
-  return { ...others, [name]: value }
 }

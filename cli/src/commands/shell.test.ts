@@ -18,7 +18,7 @@ test.each([["--json"], ["--timeout", "5"], ["--detach"]])("run -t goes with no %
   const isTerminal = { stdin: true, stdout: true, stderr: true }
   const { exitCode, stderr } = await runCli(["run", "-t", ...options, "box", "vi"], { isTerminal })
   expect(exitCode).toBe(exitCodes.usage)
-  expect(stderr).toMatch(/none of --detach, --json, --timeout/)
+  expect(stderr).toMatch(/none of --detach, --json and --timeout/)
 })
 
 test("a sandbox that cannot be asked for a terminal is told, and the exit code is that of run", async () => {
@@ -26,4 +26,18 @@ test("a sandbox that cannot be asked for a terminal is told, and the exit code i
   const { exitCode, stderr } = await runCli(["shell", "box"], { isTerminal })
   expect(exitCode).toBe(exitCodes.notRun)
   expect(stderr).toMatch(/\(unavailable\)/)
+})
+
+test("a place, a user and variables go with a terminal", async () => {
+  const isTerminal = { stdin: true, stdout: true, stderr: true }
+  const place = ["--cwd", "src", "--user", "nobody", "-e", "A=1"]
+  for (const args of [
+    ["shell", "box", ...place],
+    ["run", "-it", ...place, "box", "vi"],
+  ]) {
+    expect((await runCli(args, { isTerminal })).exitCode).toBe(exitCodes.notRun)
+  }
+  const { exitCode, stderr } = await runCli(["shell", "box", "--env", "A"], { isTerminal })
+  expect(exitCode).toBe(exitCodes.usage)
+  expect(stderr).toMatch(/NAME=VALUE/)
 })

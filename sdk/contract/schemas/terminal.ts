@@ -1,14 +1,11 @@
 import { z } from "zod"
+import { environment, userName, workingDirectory } from "./command.js"
 import { errorBody } from "./server.js"
 import { requestBody } from "./rules.js"
 
 const sideRule = (field: string) => `"${field}" must be a whole number from 1 to 10000`
 const textRule = (field: string) => `"${field}" must be a string that is not blank and holds no NUL`
 const termRule = '"term" must be 1 to 64 letters, digits and the characters + - . _'
-const envRule = '"env" must map at most 64 names of variables to strings without NUL, 64 KiB in all'
-
-const maxVariables = 64
-const maxEnvironmentLength = 64 * 1024
 
 const side = (field: string) =>
   z
@@ -22,17 +19,6 @@ const text = (field: string, maxLength: number) =>
     .max(maxLength, { error: textRule(field) })
     .regex(/^\s*[^\s\0][^\0]*$/, { error: textRule(field) })
 
-const environment = z
-  .record(
-    z.string().regex(/^[^=\0]+$/, { error: envRule }),
-    z.string({ error: envRule }).regex(/^[^\0]*$/, { error: envRule }),
-    { error: envRule },
-  )
-  .refine(
-    (env) => Object.keys(env).length <= maxVariables && JSON.stringify(env).length <= maxEnvironmentLength,
-    { error: envRule },
-  )
-
 export const terminalRequest = requestBody({
   cols: side("cols").default(80).describe("The terminal's width in characters. Default 80."),
   rows: side("rows").default(24).describe("The terminal's height in characters. Default 24."),
@@ -45,7 +31,9 @@ export const terminalRequest = requestBody({
   command: text("command", 256 * 1024)
     .optional()
     .describe("A shell command to run in the terminal; left out for an interactive shell."),
-  env: environment.optional().describe("Added to the environment that every command gets."),
+  cwd: workingDirectory.optional(),
+  user: userName.optional(),
+  env: environment.optional(),
 })
   .prefault({})
   .describe("The terminal to open.")

@@ -175,6 +175,10 @@ export interface SessionRequest {
   command?: string
   /** The terminal's size; left out for plain pipes. */
   pty?: Terminal
+  /** Where it starts; the workspace when left out. */
+  cwd?: string
+  /** The name or number of who runs it; root when left out. */
+  user?: string
   /** Added to the environment that every command gets. */
   env?: Record<string, string>
   /** What the snapshot's record calls the command; the command itself when left out. */

@@ -87,11 +87,13 @@ export class Terminals {
   }
 }
 
-function sessionOf({ cols, rows, term, shell, command, env }: TerminalRequest): SessionRequest {
+function sessionOf({ cols, rows, term, shell, command, cwd, user, env }: TerminalRequest): SessionRequest {
   const line = shell === undefined ? command : shellLine(shell, command)
   return {
     pty: { cols, rows, term },
     ...(line !== undefined && { command: line, recordAs: command ?? shell ?? line }),
+    ...(cwd !== undefined && { cwd }),
+    ...(user !== undefined && { user }),
     ...(env !== undefined && { env }),
   }
 }
