@@ -92,6 +92,32 @@ describe("output while a command runs", () => {
     expect(cut.join("")).toBe("a\ufffd")
   })
 
+  test("never splits a character, however long the text and odd the pieces", async () => {
+    const sandbox = await server.create()
+    const line = "a€𝄞ü日本\n"
+    const text = line.repeat(30_000)
+    const program = `python3 - <<'END'
+import sys
+out, data, at, size = sys.stdout.buffer, ${JSON.stringify(line)}.encode() * 30000, 0, 1
+while at < len(data):
+    out.write(data[at:at + size])
+    out.flush()
+    at, size = at + size, size * 7 % 8191 + 1
+END`
+    const heard: string[] = []
+    const run = await sandbox.run(program, { timeout: 60, onStdout: (piece) => heard.push(piece) })
+    expect(succeeded(run).stdout).toBe(text)
+    const { process } = succeeded(await sandbox.start(program))
+    const read: string[] = []
+    for await (const piece of process.stdout) read.push(piece)
+    for (const pieces of [heard, read]) {
+      expect(pieces.join("") === text).toBe(true)
+      expect(pieces.length).toBeGreaterThan(10)
+      // A half of a character would be one of these, or a half of a surrogate pair.
+      expect(pieces.filter((piece) => /\ufffd|^[\udc00-\udfff]|[\ud800-\udbff]$/.test(piece))).toEqual([])
+    }
+  })
+
   test("of 100 MB comes whole, while the result keeps 8 MiB", { timeout: 180_000 }, async () => {
     const sandbox = await server.create()
     let bytes = 0
