@@ -19,6 +19,7 @@ import { createHandlers, type HandlerParts } from "./handlers.js"
 import type { InFlight } from "./in-flight.js"
 import { readQuery } from "./query.js"
 import { sent } from "./transfer.js"
+import { beforeTheRest } from "./unread-body.js"
 import { validated } from "./validation.js"
 
 interface AppParts extends HandlerParts {
@@ -117,7 +118,12 @@ export function createApp({ inFlight, log, allowedOrigins, ...parts }: AppParts)
 
   function refuse(context: AppContext, error: unknown): Response {
     const { status, body } = errorAnswer(error, log, context.get("requestId"))
-    return context.json(body, status)
+    const unread = status === 413 ? context.req.raw.body : null
+    if (unread === null || unread.locked) return context.json(body, status)
+    const text = new TextEncoder().encode(JSON.stringify(body))
+    context.header("content-type", "application/json")
+    context.header("content-length", String(text.length))
+    return context.body(beforeTheRest(text, unread), status)
   }
 
   function errorBody(context: AppContext, error: unknown) {

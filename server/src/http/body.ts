@@ -42,7 +42,11 @@ async function readBounded(request: Request, maxBytes: number): Promise<string> 
   let size = 0
   for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
     size += part.value.length
-    if (size > maxBytes) throw tooLarge(maxBytes)
+    if (size > maxBytes) {
+      // Who answers reads on.
+      reader?.releaseLock()
+      throw tooLarge(maxBytes)
+    }
     chunks.push(part.value)
   }
   return Buffer.concat(chunks).toString()

@@ -37,6 +37,44 @@ describe("a request body over a real connection", () => {
     expect(await answerOn(socket)).toMatch(/^HTTP\/1\.1 413 .*"code":"too_large"/s)
   })
 
+  it.each(["with its length said ahead", "in chunks"])(
+    "is answered also when the client sends much of it before it reads, %s",
+    async (how) => {
+      const large = "x".repeat(5_000_000)
+      const chunked = how === "in chunks"
+      const socket = open(
+        "POST /vms",
+        chunked ? "transfer-encoding: chunked" : `content-length: ${large.length}`,
+      )
+      socket.pause()
+      const body = chunked ? `${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n` : large
+      await new Promise<void>((resolve) => {
+        socket.write(body, () => {
+          resolve()
+        })
+      })
+      let answer = ""
+      for await (const part of socket.setEncoding("utf8")) answer += part as string
+      expect(answer).toMatch(/^HTTP\/1\.1 413 .*"code":"too_large".*\}$/s)
+    },
+  )
+
+  it("is answered, in time, also when it never ends", async () => {
+    let sent = 0
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        sent += 0x100000
+        controller.enqueue(new Uint8Array(0x100000))
+      },
+    })
+    const answer = await fetch(`http://127.0.0.1:${http.port}/vms`, {
+      ...{ method: "POST", headers: { "x-api-key": server.keys.user }, body, duplex: "half" },
+    })
+    expect(await answer.json()).toMatchObject({ code: "too_large" })
+    expect(answer.status).toBe(413)
+    expect(sent).toBeLessThan(0x10000000)
+  })
+
   it("may come in chunks when it is small enough", async () => {
     const socket = open("POST /vms", "transfer-encoding: chunked")
     for (const part of ['{"name"', ':"box"}']) socket.write(`${part.length.toString(16)}\r\n${part}\r\n`)
