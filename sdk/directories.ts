@@ -4,11 +4,11 @@ import type { Failure } from "./results.js"
 import { hasFields } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
 import { Watcher } from "./watcher.js"
-import type { UnpackAnswer } from "./wire-types.js"
+import type { DirectorySize, UnpackAnswer } from "./wire-types.js"
 
 const tar = "application/x-tar"
 
-/** How to watch a directory. */
+/** How to watch a directory or a file. */
 export interface WatchOptions {
   /** Whether also the directories below are watched, 8,000 at most. Default false. */
   recursive?: boolean | undefined
@@ -22,7 +22,7 @@ export interface UploadTarOptions {
 
 /** How to transfer a directory to or from this machine. */
 export interface DownloadOptions {
-  /** Called often, with how far the transfer is. */
+  /** Called often, with how far the transfer is, and of how much; that is counted first if this is here. */
   onProgress?: ((progress: TransferProgress) => void) | undefined
 }
 
@@ -52,7 +52,8 @@ export class Directories {
   }
 
   /**
-   * Watches what happens to the files in a directory from now on, whoever does it. Links are not followed.
+   * Watches what happens to the files in a directory, or to one file, from now on, whoever does it. Links in a directory
+   * are not followed. A file is watched by its name: what takes its place is watched on, also after it was gone.
    * @param path a relative one begins in /workspace
    * @example
    * const watch = await sandbox.files.watch("src", { recursive: true })
@@ -136,13 +137,24 @@ export class Directories {
   ): Promise<DownloadResult> {
     const { takeLocally } = await import("./local/transfer.js")
     const directory = stringArgument("localDir", localDir)
-    return takeLocally(() => this.downloadTar(path), directory, onProgress)
+    const remote = { measure: () => this.#measure(path), archive: () => this.downloadTar(path) }
+    return takeLocally(remote, directory, onProgress)
+  }
+
+  /** How much is in a directory; undefined where that cannot be told, as by an image that is older than this. */
+  async #measure(path: string): Promise<DirectorySize | undefined> {
+    const query = { path: stringArgument("path", path) }
+    const answer = await this.#caller.call({ ...this.#request("GET", "size"), query }, isDirectorySize)
+    return answer.success ? answer.body : undefined
   }
 
   #request(method: Call["method"], what: string): Call {
     return { method, path: ["vms", this.#sandbox, "files", what] }
   }
 }
+
+const isDirectorySize = (value: unknown): value is DirectorySize =>
+  hasFields<DirectorySize>(value, { files: "number", bytes: "number" })
 
 const isUnpackAnswer = (value: unknown): value is UnpackAnswer =>
   hasFields<UnpackAnswer>(value, { files: "number", bytes: "number", snapshot: "string?" })

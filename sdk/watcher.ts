@@ -4,7 +4,7 @@ import { reason } from "./reason.js"
 import { failure, type Failure } from "./results.js"
 
 /**
- * Something that happened in a directory that is watched. Paths are absolute. `change` is one of the content, the mode,
+ * Something that happened in a directory, or to a file, that is watched. Paths are absolute. `change` is one of the content, the mode,
  * the owner or the times. `overflow` says that events were lost because they came faster than they were taken: look again
  * at all that matters.
  */
@@ -17,8 +17,8 @@ export type WatchEvent =
 const maxWaiting = 10_000
 
 /**
- * The events of a directory, for one `for await`. The loop ends when the watcher is closed, when the directory itself is
- * gone, and when the connection is lost, which `failure` tells.
+ * The events of a directory or a file, for one `for await`. The loop ends when the watcher is closed, when the directory
+ * itself (of a file: the one that it is in) is gone, and when the connection is lost, which `failure` tells.
  */
 export class Watcher implements AsyncIterable<WatchEvent> {
   /** Why the events ended, unless it was by `close` or because the directory is gone. */

@@ -43,6 +43,9 @@ export type FileList = Schemas["FileList"]
 
 /** The snapshot that followed a change of files, if any. */
 export type FilesChanged = Schemas["FilesChanged"]
+/** How much is in a directory of a sandbox. */
+export type DirectorySize = Schemas["DirectorySize"]
+
 /** What was made of an archive. */
 export type UnpackAnswer = Schemas["UnpackAnswer"]
 

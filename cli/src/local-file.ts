@@ -4,10 +4,14 @@ import { open, rename, rm, stat } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { Readable, Writable } from "node:stream"
 
-/** The content of a local file. @throws when it cannot be opened. */
-export async function readLocalFile(path: string): Promise<ReadableStream<Uint8Array>> {
+/** The content of a local file, and its size in bytes if it is a regular one. @throws when it cannot be opened. */
+export async function readLocalFile(
+  path: string,
+): Promise<{ content: ReadableStream<Uint8Array>; size?: number }> {
   const handle = await open(path)
-  return Readable.toWeb(handle.createReadStream()) as ReadableStream<Uint8Array>
+  const content = Readable.toWeb(handle.createReadStream()) as ReadableStream<Uint8Array>
+  const stats = await handle.stat()
+  return stats.isFile() ? { content, size: stats.size } : { content }
 }
 
 /** Where a file of that name goes: into `path` when it is a directory. */

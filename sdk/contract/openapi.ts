@@ -57,6 +57,7 @@ const components = {
   TerminalTicket: schemas.terminalTicket,
   TerminalResize: schemas.terminalResize,
   TerminalMessage: schemas.terminalMessage,
+  DirectorySize: schemas.directorySize,
   UnpackAnswer: schemas.unpackAnswer,
   Message: schemas.message,
   Health: schemas.health,

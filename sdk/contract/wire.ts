@@ -593,6 +593,13 @@ export interface components {
             | "disk_full"
             | "timeout"
         }
+    /** @description How much is in a directory. */
+    DirectorySize: {
+      /** @description How many files, directories and links are in it. */
+      files: number
+      /** @description What is in the files, in bytes. */
+      bytes: number
+    }
     /** @description What was made of an archive. */
     UnpackAnswer: {
       /** @description How many files, directories and links were made. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { buffer } from "node:stream/consumers"
 import { afterEach, beforeEach, expect, test, vi } from "vitest"
+import type { TransferProgress } from "./progress.js"
 import { localArchive, takeLocally } from "./transfer.js"
 
 let directory: string
@@ -40,8 +41,14 @@ async function archived(name: string): Promise<ReadableStream<Uint8Array>> {
   return archive
 }
 
+/** A sandbox of which only an archive is known, and perhaps how much is in it. */
+const whole = (archive: ReadableStream<Uint8Array>, size?: { files: number; bytes: number }) => ({
+  measure: () => Promise.resolve(size),
+  archive: () => Promise.resolve({ success: true as const, archive }),
+})
+
 const take = (archive: ReadableStream<Uint8Array>, name = "to") =>
-  takeLocally(() => Promise.resolve({ success: true, archive }), join(directory, name), undefined)
+  takeLocally(whole(archive), join(directory, name), undefined)
 
 test("a tree comes back as it was", async () => {
   shell(makeTree)
@@ -66,7 +73,32 @@ test("progress is told", async () => {
   const archive = await localArchive(join(directory, "from"), (progress) => told.push(progress))
   if ("success" in archive) throw new Error(archive.error)
   await take(archive)
-  expect(told.at(-1)).toEqual({ files: 2, bytes: 6 })
+  expect(told[0]).toEqual({ files: 1, bytes: 0, totalFiles: 2, totalBytes: 6 })
+  expect(told.at(-1)).toEqual({ files: 2, bytes: 6, totalFiles: 2, totalBytes: 6 })
+})
+
+test("progress of what comes has the totals that the sandbox says, if it says any", async () => {
+  shell("mkdir from; printf 12345 > from/a")
+  for (const [size, totals] of [
+    [
+      { files: 1, bytes: 5 },
+      { totalFiles: 1, totalBytes: 5 },
+    ],
+    [undefined, {}],
+  ] as const) {
+    const told: unknown[] = []
+    await takeLocally(whole(await archived("from"), size), join(directory, "to"), (now) => told.push(now))
+    expect(told.at(-1)).toEqual({ files: 1, bytes: 5, ...totals })
+  }
+})
+
+test("as much is counted ahead as is sent", async () => {
+  shell(makeTree)
+  let last: TransferProgress | undefined
+  const archive = await localArchive(join(directory, "from"), (progress) => (last = progress))
+  if ("success" in archive) throw new Error(archive.error)
+  await buffer(archive)
+  expect(last).toMatchObject({ totalFiles: last?.files, totalBytes: last?.bytes })
 })
 
 test("what is there is replaced, and the rest stays", async () => {
@@ -98,9 +130,10 @@ test("a directory that cannot be made is not written to", async () => {
 test("where there is no file system that is said, and nothing is asked of the server", async () => {
   vi.stubGlobal("process", undefined)
   expect(await localArchive("from", undefined)).toMatchObject({ code: "invalid_request" })
-  const download = vi.fn()
-  expect(await takeLocally(download, "to", undefined)).toMatchObject({ code: "invalid_request" })
-  expect(download).not.toHaveBeenCalled()
+  const remote = { measure: vi.fn(), archive: vi.fn() }
+  expect(await takeLocally(remote, "to", undefined)).toMatchObject({ code: "invalid_request" })
+  expect(remote.measure).not.toHaveBeenCalled()
+  expect(remote.archive).not.toHaveBeenCalled()
 })
 
 test("a download that breaks off is a failure, and leaves no half file", async () => {

@@ -4,6 +4,7 @@ import { failure, type Failure } from "../results.js"
 import { bytesOf, encoded } from "../tar/bytes.js"
 import { BadArchive, TarReader } from "../tar/reader.js"
 import { localFiles, type LocalFiles } from "./local-files.js"
+import { measured, type ArchiveSize } from "./measure.js"
 import { archiveOf } from "./pack.js"
 import { Meter, type TransferProgress } from "./progress.js"
 import { unpackInto } from "./unpack.js"
@@ -20,23 +21,32 @@ export async function localArchive(
   try {
     const stats = await files.stat(bytesOf(encoded(directory)))
     if (!stats.isDirectory()) return failure("invalid_request", `"${directory}" is no directory`)
+    const total = onProgress === undefined ? undefined : await measured(files, directory)
+    return archiveOf(files, directory, new Meter(onProgress, total))
   } catch (error) {
     return failure("invalid_request", `"${directory}" cannot be read: ${reason(error)}`)
   }
-  return archiveOf(files, directory, new Meter(onProgress))
+}
+
+/** Where a directory of a sandbox is had from. */
+interface Remote {
+  /** How much is in it; undefined if that cannot be found out. Asked for only where somebody hears of progress. */
+  measure: () => Promise<ArchiveSize | undefined>
+  archive: () => Promise<DownloadTarResult>
 }
 
 /** Makes what an archive holds in a directory of this machine. */
 export async function takeLocally(
-  download: () => Promise<DownloadTarResult>,
+  { measure, archive }: Remote,
   directory: string,
   onProgress: OnProgress,
 ): Promise<DownloadResult> {
   const files = localFiles()
   if (files === undefined) return noFiles
-  const downloaded = await download()
+  const total = onProgress === undefined ? undefined : await measure()
+  const downloaded = await archive()
   if (!downloaded.success) return downloaded
-  return unpack(files, directory, downloaded.archive, new Meter(onProgress))
+  return unpack(files, directory, downloaded.archive, new Meter(onProgress, total))
 }
 
 async function unpack(

@@ -60,12 +60,18 @@ test(
     )
     expect(up.files).toBeGreaterThan(treeFiles)
     expect(up.snapshot).toMatch(/^file_\d+$/)
-    expect(told.at(-1)).toEqual({ files: up.files, bytes: up.bytes })
+    const whole = { files: up.files, bytes: up.bytes, totalFiles: up.files, totalBytes: up.bytes }
+    expect(told.at(-1)).toEqual(whole)
     expect(await inGuest(`cd deep/tree && ${treeHash}`)).toBe(hash)
     expect(await inGuest("find deep ! -user root -o ! -group root")).toBe("")
 
-    const down = succeeded(await sandbox.files.download("deep/tree", to))
+    told.length = 0
+    const down = succeeded(
+      await sandbox.files.download("deep/tree", to, { onProgress: (progress) => told.push(progress) }),
+    )
     expect(down).toEqual({ success: true, files: up.files, bytes: up.bytes })
+    expect(told[0]).toMatchObject({ totalFiles: up.files, totalBytes: up.bytes })
+    expect(told.at(-1)).toEqual(whole)
     expect(locally(to, treeHash)).toBe(hash)
   },
 )
@@ -121,7 +127,7 @@ test("an archive that reaches out of its directory is refused", async () => {
   })
 })
 
-test("what is no directory is neither sent nor watched, and that is said at once", async () => {
+test("what is no directory is not sent, what is neither that nor a file not watched, and that is said at once", async () => {
   await inGuest("touch plain")
   for (const [path, code] of [
     ["none", "not_found"],
@@ -131,8 +137,9 @@ test("what is no directory is neither sent nor watched, and that is said at once
       code,
       error: expect.stringContaining(path) as unknown,
     })
-    expect(failed(await sandbox.files.watch(path)).code).toBe(code)
   }
+  expect(failed(await sandbox.files.watch("none")).code).toBe("not_found")
+  expect(failed(await sandbox.files.watch("/dev/null")).code).toBe("invalid_request")
   expect(failed(await sandbox.files.downloadTar("a\0b"))).toMatchObject({
     code: "invalid_request",
     field: "path",

@@ -186,6 +186,39 @@ describe("a change", () => {
   })
 })
 
+test(
+  "who reads a file while it is replaced sees one content or the other",
+  { timeout: largeMs },
+  async () => {
+    const contents = ["a", "b"].map((letter) => letter.repeat(mebibyte))
+    succeeded(await sandbox.files.write("swapped", contents[0] ?? "", { snapshot: false }))
+    const reader = [
+      "import os",
+      "seen = set()",
+      'while not os.path.exists("enough"):',
+      '  content = open("swapped", "rb").read()',
+      "  seen.add((len(content), bytes(set(content)).decode()))",
+      "print(sorted(seen))",
+    ].join("\n")
+    const read = sandbox.run(`python3 -c '${reader}'`, { snapshot: false, timeout: 300 })
+    for (let round = 1; round <= 20; round++)
+      succeeded(await sandbox.files.write("swapped", contents[round % 2] ?? "", { snapshot: false }))
+    succeeded(await sandbox.files.write("enough", "", { snapshot: false }))
+    expect(succeeded(await read).stdout).toBe(`[(${mebibyte}, 'a'), (${mebibyte}, 'b')]\n`)
+  },
+)
+
+test("no path leads out of the guest", async () => {
+  const { files } = sandbox
+  const above = "../".repeat(20)
+  expect(succeeded(await files.read(`${above}etc/hostname`)).content).toBe(`${sandbox.name}\n`)
+  for (const path of [server.dataDirectory, above + server.dataDirectory])
+    expect(failed(await files.stat(path)).code, path).toBe("not_found")
+  await output(`ln -s ${server.dataDirectory} host`)
+  expect(failed(await files.list("host")).code).toBe("not_found")
+  expect(failed(await files.download("host", "/nowhere/at/all"))).toMatchObject({ code: "not_found" })
+})
+
 describe("a write whose client goes away", () => {
   test("leaves the old file and nothing else", async () => {
     succeeded(await sandbox.files.write("whole/file", "old"))

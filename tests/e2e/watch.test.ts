@@ -84,6 +84,25 @@ test("files that the image brought are watched too, and only where it was asked 
   expect(lines.filter((each) => each.includes("/etc/ssl/"))).toEqual([])
 })
 
+test("a file is watched by its name, whatever takes its place", async () => {
+  await inGuest("mkdir one; cd one; echo x > file; echo y > beside")
+  const watcher = await watched("one/file", false)
+  await inGuest("cd one; echo z >> file; echo z >> beside; chmod 600 file")
+  succeeded(await sandbox.files.write("one/file", "replaced", { snapshot: false }))
+  await inGuest("cd one; mv file other; cp other file; mv beside file; rm file; rm -r ../one")
+  const at = "/workspace/one"
+  const lines: string[] = []
+  for await (const event of watcher) if (line(event) !== lines.at(-1)) lines.push(line(event))
+  expect(lines).toEqual([
+    `change ${at}/file`,
+    `rename ${at}/file ${at}/other`,
+    `create ${at}/file`,
+    `change ${at}/file`,
+    `delete ${at}/file`,
+  ])
+  expect(watcher.failure).toBeUndefined()
+})
+
 test("who does not take the events is told that some were lost", { timeout: longMs }, async () => {
   await inGuest("mkdir many; touch many/a many/b")
   const watcher = await watched("many", false)

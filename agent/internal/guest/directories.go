@@ -16,6 +16,14 @@ func (g *Guest) Pack(path string, to io.Writer) error {
 	return pack.Pack(absolute(path), to)
 }
 
+// Measure says how much Pack would write.
+func (g *Guest) Measure(path string) (pack.Size, error) {
+	if !g.Ready() {
+		return pack.Size{}, notSetUp()
+	}
+	return pack.Measure(absolute(path))
+}
+
 // Unpack makes what a tar stream holds in a directory.
 func (g *Guest) Unpack(path string, from io.Reader) (pack.Unpacked, error) {
 	if !g.Ready() {
@@ -24,7 +32,7 @@ func (g *Guest) Unpack(path string, from io.Reader) (pack.Unpacked, error) {
 	return pack.Unpack(absolute(path), from)
 }
 
-// Watch begins to watch a directory.
+// Watch begins to watch a directory or a file.
 func (g *Guest) Watch(path string, recursive bool) (*watch.Watcher, error) {
 	if !g.Ready() {
 		return nil, notSetUp()

@@ -29,6 +29,50 @@ const (
 // file that changes meanwhile is in it with the length that it had first. An error is a *protocol.Error unless it is the
 // writer's.
 func Pack(path string, to io.Writer) error {
+	buffered := bufio.NewWriterSize(to, protocol.MaxData)
+	p := &packer{archive: tar.NewWriter(buffered), buffer: make([]byte, 64*1024)}
+	err := p.all(path)
+	if err == nil {
+		err = p.archive.Close()
+	}
+	if err == nil {
+		err = buffered.Flush()
+	}
+	return err
+}
+
+// Measure says how much Pack would put into an archive now. No file is opened for it. An error is a *protocol.Error.
+func Measure(path string) (Size, error) {
+	p := &packer{}
+	err := p.all(path)
+	return p.size, err
+}
+
+// Size is how much an archive holds.
+type Size struct {
+	// Files, directories and links.
+	Files int64
+	// Bytes of the files.
+	Bytes int64
+}
+
+type inode struct {
+	device, number uint64
+}
+
+type packer struct {
+	// nil if it is only measured what there would be in it.
+	archive *tar.Writer
+	size    Size
+	// The file system that the archive stays on.
+	device uint64
+	// The first name of each file that has several.
+	linked map[inode]string
+	buffer []byte
+}
+
+// all packs what is in the directory with that path.
+func (p *packer) all(path string) error {
 	top, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return failureOf(err)
@@ -38,28 +82,8 @@ func Pack(path string, to io.Writer) error {
 	if err := syscall.Fstat(top, &info); err != nil {
 		return failureOf(err)
 	}
-	buffered := bufio.NewWriterSize(to, protocol.MaxData)
-	p := &packer{archive: tar.NewWriter(buffered), device: info.Dev, linked: map[inode]string{}, buffer: make([]byte, 64*1024)}
-	if err = p.directory(top, ""); err == nil {
-		err = p.archive.Close()
-	}
-	if err == nil {
-		err = buffered.Flush()
-	}
-	return err
-}
-
-type inode struct {
-	device, number uint64
-}
-
-type packer struct {
-	archive *tar.Writer
-	// The file system that the archive stays on.
-	device uint64
-	// The first name of each file that has several.
-	linked map[inode]string
-	buffer []byte
+	p.device, p.linked = info.Dev, map[inode]string{}
+	return p.directory(top, "")
 }
 
 // directory packs what is in a directory. path is "", or ends with a slash.
@@ -148,6 +172,10 @@ func (p *packer) file(directory int, name string, header *tar.Header, info *sysc
 			p.linked[number] = header.Name
 		}
 	}
+	if p.archive == nil {
+		header.Size = info.Size
+		return p.write(header)
+	}
 	// Should it have become a pipe meanwhile, opening it must not wait.
 	flags := syscall.O_RDONLY | syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_NOCTTY | syscall.O_CLOEXEC
 	fd, err := syscall.Openat(directory, name, flags, 0)
@@ -202,6 +230,11 @@ func clear(bytes []byte) {
 }
 
 func (p *packer) write(header *tar.Header) error {
+	p.size.Files++
+	p.size.Bytes += header.Size
+	if p.archive == nil {
+		return nil
+	}
 	if err := p.archive.WriteHeader(header); err != nil {
 		return fmt.Errorf("%s: %w", header.Name, err)
 	}

@@ -8,6 +8,12 @@ type Pack struct {
 	Path string `json:"path"`
 }
 
+// Measure asks how much Pack would give.
+type Measure struct {
+	Op   string `json:"op"`
+	Path string `json:"path"`
+}
+
 // Unpack makes in a directory what the tar stream holds that is its input.
 type Unpack struct {
 	Op   string `json:"op"`
@@ -15,7 +21,7 @@ type Unpack struct {
 	Sync bool   `json:"sync"`
 }
 
-// Watch tells what happens in a directory, until it is cancelled: one WatchEvent a line, as output.
+// Watch tells what happens in a directory, or to a file, until it is cancelled: one WatchEvent a line, as output.
 type Watch struct {
 	Op        string `json:"op"`
 	Path      string `json:"path"`
@@ -25,6 +31,13 @@ type Watch struct {
 // PackDone follows the archive of a directory.
 type PackDone struct {
 	OK bool `json:"ok"`
+}
+
+// MeasureDone says how many files, directories and links there are, and the bytes of the files.
+type MeasureDone struct {
+	OK    bool  `json:"ok"`
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
 }
 
 // UnpackDone says how much was made of an archive.
@@ -58,6 +71,8 @@ func parseDirectories(op string, payload []byte) (any, error) {
 	switch op {
 	case "pack":
 		return parse(payload, func(p Pack) error { return checkPath(p.Path) })
+	case "measure":
+		return parse(payload, func(m Measure) error { return checkPath(m.Path) })
 	case "unpack":
 		return parse(payload, func(u Unpack) error { return checkPath(u.Path) })
 	case "watch":

@@ -97,7 +97,7 @@ func TestMessagesHaveTheFieldsOfTheSchema(t *testing.T) {
 		"stat": Stat{}, "statDone": StatDone{}, "list": List{}, "listEntry": ListEntry{}, "listDone": ListDone{},
 		"readFile": ReadFile{}, "fileOpened": FileOpened{}, "writeFile": WriteFile{}, "mkdir": Mkdir{}, "remove": Remove{},
 		"rename": Rename{}, "copy": Copy{}, "setAttributes": SetAttributes{}, "filesChanged": FilesChanged{},
-		"pack": Pack{}, "packDone": PackDone{}, "unpack": Unpack{}, "unpackDone": UnpackDone{},
+		"pack": Pack{}, "packDone": PackDone{}, "measure": Measure{}, "measureDone": MeasureDone{}, "unpack": Unpack{}, "unpackDone": UnpackDone{},
 		"watch": Watch{}, "watching": Watching{}, "watchEvent": WatchEvent{}, "watchDone": WatchDone{},
 	}
 	messages := readSchema(t).Messages

@@ -16,6 +16,10 @@ func (g hostGuest) Pack(path string, to io.Writer) error {
 	return pack.Pack(filepath.Join(g.directory, path), to)
 }
 
+func (g hostGuest) Measure(path string) (pack.Size, error) {
+	return pack.Measure(filepath.Join(g.directory, path))
+}
+
 func (g hostGuest) Unpack(path string, from io.Reader) (pack.Unpacked, error) {
 	return pack.Unpack(filepath.Join(g.directory, path), from)
 }

@@ -35,6 +35,7 @@ type Guest interface {
 	Processes
 	Files() (files.Files, error)
 	Pack(path string, to io.Writer) error
+	Measure(path string) (pack.Size, error)
 	Unpack(path string, from io.Reader) (pack.Unpacked, error)
 	Watch(path string, recursive bool) (*watch.Watcher, error)
 }
@@ -197,6 +198,9 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 		return s.changeFiles(st, request)
 	case protocol.Pack:
 		return protocol.PackDone{OK: true}, s.guest.Pack(protocol.PathBytes(request.Path), s.stdout(st))
+	case protocol.Measure:
+		size, err := s.guest.Measure(protocol.PathBytes(request.Path))
+		return protocol.MeasureDone{OK: true, Files: size.Files, Bytes: size.Bytes}, err
 	case protocol.Unpack:
 		return s.unpack(st, request)
 	case protocol.Watch:

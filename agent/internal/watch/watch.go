@@ -1,4 +1,4 @@
-// Package watch tells what happens to the files in a directory, as far as the kernel's inotify does.
+// Package watch tells what happens to the files in a directory, or to one file, as far as the kernel's inotify does.
 package watch
 
 import (
@@ -45,16 +45,18 @@ const pairing = 20 * time.Millisecond
 // After each report events gather for so long: a program that changes many files would wait for each to be told otherwise.
 const rest = 10 * time.Millisecond
 
-// Watcher watches one directory, and if it is recursive those below. Links are not followed, and other file systems that
+// Watcher watches one directory, and if it is recursive those below, or one file. Links are not followed, and other file systems that
 // are mounted below not watched.
 //
 // There is no queue here: events that are not taken wait in the kernel, whose queue says when it overflowed.
 type Watcher struct {
 	root      string
 	recursive bool
-	device    uint64
-	tree      *tree
-	buffer    []byte
+	// The file in the root that is watched; nil if that is all in it.
+	file   *single
+	device uint64
+	tree   *tree
+	buffer []byte
 	// What was read and not yet handled.
 	waiting []notice
 	// How often all that the kernel held was read.
@@ -68,16 +70,25 @@ type Watcher struct {
 	closed bool
 }
 
-// Open begins to watch a directory: what happens from now on is told by Run. An error is a *protocol.Error.
+// Open begins to watch a directory or a regular file: what happens from now on is told by Run. An error is a
+// *protocol.Error.
 func Open(path string, recursive bool) (*Watcher, error) {
 	var info syscall.Stat_t
 	if err := syscall.Stat(path, &info); err != nil {
 		return nil, failureOf(err)
 	}
-	if info.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+	w := &Watcher{root: filepath.Clean(path), recursive: recursive, device: info.Dev, buffer: make([]byte, 64*1024)}
+	switch info.Mode & syscall.S_IFMT {
+	case syscall.S_IFDIR:
+	case syscall.S_IFREG:
+		file, err := singleOf(path)
+		if err != nil {
+			return nil, failureOf(err)
+		}
+		w.file, w.root, w.recursive = file, file.directory, false
+	default:
 		return nil, failureOf(syscall.ENOTDIR)
 	}
-	w := &Watcher{root: filepath.Clean(path), recursive: recursive, device: info.Dev, buffer: make([]byte, 64*1024)}
 	if err := w.begin(); err != nil {
 		w.Close()
 		return nil, failureOf(err)
@@ -118,7 +129,8 @@ func (w *Watcher) isClosed() bool {
 	return w.closed
 }
 
-// Run reports what happens until the watch is closed, the directory is gone (which is reported), or report fails. An
+// Run reports what happens until the watch is closed, the directory (of a file: the one that it is in) is gone, which is
+// reported, or report fails. An
 // error is a *protocol.Error unless it is report's.
 func (w *Watcher) Run(report func([]Event) error) error {
 	w.report = report
@@ -167,6 +179,12 @@ func (w *Watcher) step() error {
 const maxEvents = 256
 
 func (w *Watcher) tell(event Event) error {
+	if w.file != nil {
+		var meant bool
+		if event, meant = w.file.narrow(event); !meant {
+			return nil
+		}
+	}
 	w.events = append(w.events, event)
 	if len(w.events) < maxEvents {
 		return nil
@@ -220,6 +238,9 @@ func (w *Watcher) again() error {
 	}
 	if err != nil {
 		return err
+	}
+	if w.file != nil {
+		w.file.look()
 	}
 	return w.tell(Event{Type: Overflow})
 }

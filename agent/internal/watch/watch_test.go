@@ -238,11 +238,11 @@ func await(t *testing.T, events chan Event, want Event) {
 	}
 }
 
-func TestWhatIsNoDirectoryIsNotWatched(t *testing.T) {
+func TestWhatIsNeitherDirectoryNorFileIsNotWatched(t *testing.T) {
 	top := t.TempDir()
-	must(t, os.WriteFile(top+"/file", nil, 0o600))
+	must(t, os.WriteFile(top+"/file", nil, 0o600), syscall.Mkfifo(top+"/pipe", 0o600))
 	for path, want := range map[string]protocol.Code{
-		top + "/none": protocol.CodeNotFound, top + "/file": protocol.CodeNotADirectory,
+		top + "/none": protocol.CodeNotFound, top + "/pipe": protocol.CodeNotADirectory,
 		top + "/file/in": protocol.CodeNotADirectory,
 	} {
 		var failure *protocol.Error

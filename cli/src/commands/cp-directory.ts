@@ -16,7 +16,7 @@ export async function copyDirectoryIn(
   const target = path === "" || path.endsWith("/") ? path + basename(resolve(from)) : path
   const progress = new Progress(context)
   const { files } = context.connect().sandbox(sandbox)
-  const how = { snapshot: options.snapshot, onProgress: shownBy(progress) }
+  const how = { snapshot: options.snapshot, onProgress: shownBy(progress, context) }
   const result = await files.upload(from, target, how)
   progress.end()
   conclude(context, options, result, (copied) => `Copied ${countOf(copied)} to ${sandbox}:${target}\n`)
@@ -32,16 +32,21 @@ export async function copyDirectoryOut(
   const target = await localTarget(to, path)
   const progress = new Progress(context)
   const { files } = context.connect().sandbox(sandbox)
-  const result = await files.download(path === "" ? "." : path, target, { onProgress: shownBy(progress) })
+  const result = await files.download(path === "" ? "." : path, target, {
+    onProgress: shownBy(progress, context),
+  })
   progress.end()
   conclude(context, options, result, (copied) => `Copied ${countOf(copied)} to ${target}\n`)
 }
 
 const countOf = ({ files }: { files: number }) => (files === 1 ? "1 file" : `${files} files`)
 
-function shownBy(progress: Progress): (now: TransferProgress) => void {
+/** Shows how far a transfer is. Nothing is counted for it where nobody sees it. */
+function shownBy(progress: Progress, { isTerminal }: Context): ((now: TransferProgress) => void) | undefined {
+  if (!isTerminal.stderr) return undefined
   let shown = 0
-  return ({ bytes }) => {
+  return ({ bytes, totalBytes }) => {
+    progress.total = totalBytes
     progress.add(bytes - shown)
     shown = bytes
   }

@@ -56,8 +56,8 @@ async function copyIn(
   options: CpOptions,
 ): Promise<void> {
   const target = isDirectory(path) ? path + basename(from) : path
-  const progress = new Progress(context)
-  const content = from === "-" ? context.stdin() : await readLocalFile(from)
+  const { content, size } = from === "-" ? { content: context.stdin() } : await readLocalFile(from)
+  const progress = new Progress(context, size)
   const how = options.snapshot ? {} : { snapshot: false }
   const { files } = context.connect().sandbox(sandbox)
   const result = await files.write(target, content.pipeThrough(meter(progress)), how)
@@ -81,7 +81,8 @@ async function copyOut(
     context.exitWith(exitCodes.failed)
     return
   }
-  const progress = new Progress(context)
+  const stat = context.isTerminal.stderr ? await files.stat(path) : undefined
+  const progress = new Progress(context, stat?.success === true ? stat.file.size : undefined)
   const content = result.content.pipeThrough(meter(progress))
   if (to === "-") {
     await print(context, content).finally(() => {

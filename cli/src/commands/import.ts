@@ -20,9 +20,9 @@ export function addImport(program: Command, context: Context): void {
     if (file === undefined && context.isTerminal.stdin) {
       command.error(`error: name the archive: opensandbox import ${name} ${name}.tar.zst`)
     }
-    const progress = new Progress(context)
-    const source = file === undefined ? context.stdin() : await readLocalFile(file)
-    const result = await context.connect().import(name, source.pipeThrough(meter(progress)))
+    const { content, size } = file === undefined ? { content: context.stdin() } : await readLocalFile(file)
+    const progress = new Progress(context, size)
+    const result = await context.connect().import(name, content.pipeThrough(meter(progress)))
     progress.end()
     conclude(context, options, result, () => `Created ${name}\n`)
   })

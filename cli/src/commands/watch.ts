@@ -17,9 +17,12 @@ const maxPath = 8192
 export function addWatch(program: Command, context: Context): void {
   program
     .command("watch")
-    .description("print what happens to the files in a directory, until it is interrupted")
+    .description("print what happens to the files in a directory, or to one file, until it is interrupted")
     .argument("<name>", "the sandbox")
-    .argument("[path]", "the directory; one that is not absolute is in /workspace (default: /workspace)")
+    .argument(
+      "[path]",
+      "the directory or file; one that is not absolute is in /workspace (default: /workspace)",
+    )
     .option("-r, --recursive", "watch the directories below too, 8,000 at most")
     .option(jsonFlag[0], "print one JSON document a line, for a failure too")
     .addHelpText(

@@ -23,6 +23,25 @@ export const directoryRoutes = {
     ],
     summary: "Get what is in a directory, as a tar archive",
   },
+  measureDirectory: {
+    method: "GET",
+    path: "/vms/:name/files/size",
+    auth: "key",
+    params: schemas.vmParams,
+    query: schemas.packQuery,
+    response: schemas.directorySize,
+    status: 200,
+    errors: [
+      "invalid_request",
+      "not_found",
+      "interrupted",
+      "limit_reached",
+      "damaged",
+      "disk_full",
+      "timeout",
+    ],
+    summary: "Get how much an archive of a directory would hold, as the progress of a transfer needs it",
+  },
   uploadTar: {
     method: "PUT",
     path: "/vms/:name/files/tar",
@@ -64,6 +83,6 @@ export const directoryRoutes = {
       "disk_full",
       "timeout",
     ],
-    summary: "Watch what happens to the files in a directory",
+    summary: "Watch what happens to the files in a directory, or to one file",
   },
 } as const satisfies Record<string, Route>

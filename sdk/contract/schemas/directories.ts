@@ -21,11 +21,21 @@ export const unpackQuery = queryParameters({
 })
 
 export const watchQuery = queryParameters({
-  path: directoryPath,
+  path: directoryPath.describe(
+    "The path of a directory or a file; one that is not absolute is taken from /workspace. A file is watched by its " +
+      "name: what takes its place is watched on.",
+  ),
   recursive: flag("recursive", "false").describe(
     "Whether also the directories below are watched, 8,000 at most. Default false.",
   ),
 })
+
+export const directorySize = z
+  .object({
+    files: z.int().nonnegative().describe("How many files, directories and links are in it."),
+    bytes: bytes.describe("What is in the files, in bytes."),
+  })
+  .describe("How much is in a directory.")
 
 export const unpackAnswer = z
   .object({

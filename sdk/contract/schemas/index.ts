@@ -14,7 +14,7 @@ export {
   renameRequest,
   writeQuery,
 } from "./files.js"
-export { packQuery, unpackAnswer, unpackQuery, watchQuery } from "./directories.js"
+export { directorySize, packQuery, unpackAnswer, unpackQuery, watchQuery } from "./directories.js"
 export { createKeyRequest, keyInfo, keyList, keyParams, newKey } from "./key.js"
 export { networkPolicy } from "./network.js"
 export { linkRequest, port, portLink, portList, portParams, portRequest, waitForPortRequest } from "./port.js"

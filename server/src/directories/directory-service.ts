@@ -3,6 +3,8 @@ import type { RouteAnswer, RouteQuery } from "opensandbox/contract"
 
 export type Unpacked = RouteAnswer<"uploadTar">
 
+export type DirectorySize = RouteAnswer<"measureDirectory">
+
 /** A watch that is in force. */
 export interface DirectoryWatch {
   /**
@@ -21,8 +23,10 @@ export interface DirectoryWatch {
 export interface DirectoryService {
   /** What is in a directory, as a tar archive. Cancelling the stream ends the work on it. */
   pack(request: RouteQuery<"downloadTar">): Promise<ReadableStream<Uint8Array>>
+  /** How much such an archive would hold now. */
+  measure(request: RouteQuery<"measureDirectory">): Promise<DirectorySize>
   /** Makes what an archive holds, and takes a snapshot unless told not to. What came before a failure stays. */
   unpack(request: RouteQuery<"uploadTar">, archive: ReadableStream<Uint8Array>): Promise<Unpacked>
-  /** Watches a directory. */
+  /** Watches a directory or a file. */
   watch(request: RouteQuery<"watchDirectory">): Promise<DirectoryWatch>
 }

@@ -2,10 +2,13 @@ import type { Activities } from "../files/sandbox-files.js"
 import { endRequest, guestAnswer, guestWork } from "../sandboxes/guest-answer.js"
 import { sendContent } from "@opensandbox/vm"
 import { directoryFailure } from "./directory-failure.js"
-import type { DirectoryService, DirectoryWatch, Unpacked } from "./directory-service.js"
+import type { DirectoryService, DirectorySize, DirectoryWatch, Unpacked } from "./directory-service.js"
 
 /** How long the guest may take to begin: to pack, or to watch all directories below one. */
 const beginMilliseconds = 60_000
+
+/** How long the guest may take to look at all that is in a directory. */
+const measureMilliseconds = 60_000
 
 /** How long the guest may take none of an archive that it is sent. */
 const stallMilliseconds = 60_000
@@ -33,6 +36,17 @@ export class SandboxDirectories implements DirectoryService {
         reject(directoryFailure(error, path))
       })
     })
+  }
+
+  async measure({ path }: Parameters<DirectoryService["measure"]>[0]): Promise<DirectorySize> {
+    try {
+      return await this.#activities.look((machine, era) => {
+        const measuring = machine.agent.directories.measure(path, measureMilliseconds)
+        return guestWork(machine, era, measuring, () => undefined)
+      })
+    } catch (error) {
+      throw directoryFailure(error, path)
+    }
   }
 
   async unpack(

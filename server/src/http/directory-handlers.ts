@@ -4,7 +4,7 @@ import type { Principal } from "../keys/principal.js"
 import type { SandboxService } from "../sandboxes/sandbox-service.js"
 import type { Handlers } from "./call.js"
 
-type DirectoryRoute = Extract<RouteName, "downloadTar" | "uploadTar" | "watchDirectory">
+type DirectoryRoute = Extract<RouteName, "downloadTar" | "measureDirectory" | "uploadTar" | "watchDirectory">
 
 /** What the routes of whole directories do. */
 export function directoryHandlers(
@@ -15,6 +15,7 @@ export function directoryHandlers(
 
   return {
     downloadTar: (call) => directories(call).pack(call.query),
+    measureDirectory: (call) => directories(call).measure(call.query),
     uploadTar: (call) => directories(call).unpack(call.query, call.body),
     watchDirectory: async (call) => {
       const watch = await directories(call).watch(call.query)

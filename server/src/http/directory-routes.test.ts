@@ -31,6 +31,7 @@ it("gives a directory as an archive", async () => {
     text: "archive of a/b",
   })
   expect((await send("GET", "/vms/box/files/tar?path=none")).status).toBe(404)
+  expect(JSON.parse((await send("GET", "/vms/box/files/size?path=a")).text)).toEqual({ files: 3, bytes: 12 })
 })
 
 it("takes an archive, with or without a snapshot after it, and can show that it is alive", async () => {

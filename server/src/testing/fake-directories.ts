@@ -1,5 +1,10 @@
 import type { WatchEvent } from "@opensandbox/vm"
-import type { DirectoryService, DirectoryWatch, Unpacked } from "../directories/directory-service.js"
+import type {
+  DirectoryService,
+  DirectorySize,
+  DirectoryWatch,
+  Unpacked,
+} from "../directories/directory-service.js"
 import { Failure } from "../failure.js"
 
 /** The directories of a sandbox without a machine. An archive is any text; what is asked is kept as it came. */
@@ -16,6 +21,11 @@ export class FakeDirectories implements DirectoryService {
   pack(request: { path: string }): Promise<ReadableStream<Uint8Array>> {
     this.asked.push(request)
     return this.#found(request.path, () => new Blob([`archive of ${request.path}`]).stream())
+  }
+
+  measure(request: { path: string }): Promise<DirectorySize> {
+    this.asked.push(request)
+    return this.#found(request.path, () => ({ files: 3, bytes: 12 }))
   }
 
   async unpack(

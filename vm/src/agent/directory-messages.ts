@@ -9,6 +9,10 @@ export const pack = z.strictObject({ op: z.literal("pack"), path })
 
 export const packDone = z.strictObject({ ok: z.literal(true) })
 
+export const measure = z.strictObject({ op: z.literal("measure"), path })
+
+export const measureDone = z.strictObject({ ok: z.literal(true), files: count, bytes: count })
+
 export const unpack = z.strictObject({ op: z.literal("unpack"), path, sync: z.boolean() })
 
 export const unpackDone = z.strictObject({
@@ -37,7 +41,7 @@ export const watchEvent = z
 export const watchDone = z.strictObject({ ok: z.literal(true) })
 
 /** A request about a whole directory. */
-export type DirectoryRequest = z.infer<typeof pack | typeof unpack | typeof watch>
+export type DirectoryRequest = z.infer<typeof pack | typeof measure | typeof unpack | typeof watch>
 
 export type UnpackDone = z.infer<typeof unpackDone>
 

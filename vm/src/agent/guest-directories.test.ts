@@ -65,6 +65,13 @@ it("packs a directory at the pace of the archive's reader", async () => {
   await over
 })
 
+it("says how much an archive would hold", async () => {
+  const measuring = connection.directories.measure("dir", patience)
+  expect(await request()).toEqual({ op: "measure", path: "dir" })
+  agent.json("RESPONSE", 1, { ok: true, files: 3, bytes: 12 })
+  expect(await measuring).toEqual({ files: 3, bytes: 12 })
+})
+
 it("fails where there is no such directory, before anything of an archive came", async () => {
   const refused = expect(connection.directories.pack("none", patience)).rejects.toMatchObject({
     code: "not_found",

@@ -2,7 +2,7 @@ import { within } from "../deadline.js"
 import type { AgentConnection } from "./connection.js"
 import type { GuestStream } from "./guest-stream.js"
 import { GuestWatch } from "./guest-watch.js"
-import { packDone, unpackDone, type UnpackDone } from "./directory-messages.js"
+import { measureDone, packDone, unpackDone, type UnpackDone } from "./directory-messages.js"
 import { OutputStream } from "./output-stream.js"
 
 /** A directory that is being packed. */
@@ -21,9 +21,9 @@ const patienceMs = 60_000
  * AgentError, with the codes of `agent/protocol.schema.json`, DeadlineError and AgentGoneError.
  */
 export class GuestDirectories {
-  readonly #agent: Pick<AgentConnection, "stream" | "close">
+  readonly #agent: Pick<AgentConnection, "ask" | "stream" | "close">
 
-  constructor(agent: Pick<AgentConnection, "stream" | "close">) {
+  constructor(agent: Pick<AgentConnection, "ask" | "stream" | "close">) {
     this.#agent = agent
   }
 
@@ -57,6 +57,12 @@ export class GuestDirectories {
     }
   }
 
+  /** How many files, directories and links an archive of a directory would hold now, and the bytes of the files. */
+  async measure(path: string, deadlineMs: number): Promise<{ files: number; bytes: number }> {
+    const { files, bytes } = await this.#agent.ask({ op: "measure", path }, measureDone, deadlineMs)
+    return { files, bytes }
+  }
+
   /**
    * Makes in a directory, and the directory itself, what the tar archive holds that is the stream's input. What came
    * before a failure stays.
@@ -67,7 +73,7 @@ export class GuestDirectories {
     return this.#agent.stream({ op: "unpack", path, sync }, unpackDone, {})
   }
 
-  /** Watches a directory. @param deadlineMs Until the watch is in force. */
+  /** Watches a directory or a file. @param deadlineMs Until the watch is in force. */
   async watch(path: string, recursive: boolean, deadlineMs: number): Promise<GuestWatch> {
     const watch = new GuestWatch(this.#agent, path, recursive)
     try {
