@@ -126,18 +126,24 @@ describe("a request that breaks a rule", () => {
     expect({ status, ...body }).toMatchObject({ status: 400, code: "invalid_request", field: "timeuot" })
   })
 
-  test("a body of 2 MB is too large, with and without its length said ahead", async () => {
-    const large = JSON.stringify({ label: "x".repeat(2_000_000) })
-    const sent = await post("/vms/box/snapshots", large)
-    expect({ status: sent.status, ...sent.body }).toMatchObject({ status: 413, code: "too_large" })
-    const chunked = await raw(server.url, "/vms/box/snapshots", {
-      method: "POST",
-      key: server.apiKey,
-      body: new Blob([large]).stream(),
-      duplex: "half",
-    } as RequestInit & { key: string })
-    expect({ status: chunked.status, ...chunked.body }).toMatchObject({ status: 413, code: "too_large" })
-  })
+  test.each([
+    ["/vms/box/snapshots", { label: "x".repeat(2_000_000) }],
+    ["/vms/box/run", { command: "true", stdin: "x".repeat(5_000_000) }],
+  ])(
+    "a body that is longer than POST %s allows is too large, with and without its length said ahead",
+    async (path, body) => {
+      const large = JSON.stringify(body)
+      const sent = await post(path, large)
+      expect({ status: sent.status, ...sent.body }).toMatchObject({ status: 413, code: "too_large" })
+      const chunked = await raw(server.url, path, {
+        method: "POST",
+        key: server.apiKey,
+        body: new Blob([large]).stream(),
+        duplex: "half",
+      } as RequestInit & { key: string })
+      expect({ status: chunked.status, ...chunked.body }).toMatchObject({ status: 413, code: "too_large" })
+    },
+  )
 
   test.each([
     ["GET", "/vms/nobody"],

@@ -195,12 +195,16 @@ test(
     const reader = [
       "import os",
       "seen = set()",
+      'open("reading", "w")',
       'while not os.path.exists("enough"):',
       '  content = open("swapped", "rb").read()',
       "  seen.add((len(content), bytes(set(content)).decode()))",
       "print(sorted(seen))",
     ].join("\n")
     const read = sandbox.run(`python3 -c '${reader}'`, { snapshot: false, timeout: 300 })
+    await eventually("the reader", soonMs, async () =>
+      succeeded(await sandbox.files.exists("reading")).exists ? true : undefined,
+    )
     for (let round = 1; round <= 20; round++)
       succeeded(await sandbox.files.write("swapped", contents[round % 2] ?? "", { snapshot: false }))
     succeeded(await sandbox.files.write("enough", "", { snapshot: false }))
