@@ -84,6 +84,17 @@ describe("sandbox.terminal", () => {
     expect(await shell.wait()).toMatchObject({ success: true, exitCode: 6 })
   })
 
+  test("does not open where, or as whom, nothing can run, and says why", async () => {
+    const snapshots = async () => succeeded(await sandbox.snapshots()).snapshots.length
+    const before = await snapshots()
+    for (const options of [{ user: "mallory" }, { cwd: "none" }, { cwd: "/root", user: "nobody" }]) {
+      const refused = failed(await sandbox.terminal(options))
+      expect({ options, code: refused.code }).toEqual({ options, code: "invalid_request" })
+      expect(refused.error).toContain(options.user ?? options.cwd)
+    }
+    expect(await snapshots()).toBe(before)
+  })
+
   test("talks to another shell", async () => {
     const terminal = await opened({ shell: "python3" })
     terminal.write("print(6 * 7)\nexit(4)\n")

@@ -118,6 +118,11 @@ type SetupDone struct {
 	MountUs int64 `json:"mountUs"`
 }
 
+// ExecBegun is the event that says that a command with a terminal runs: what can keep it from starting has not.
+type ExecBegun struct {
+	PID int `json:"pid"`
+}
+
 // ExecDone is the result of a command: an exit code, or the signal that ended it.
 type ExecDone struct {
 	OK       bool    `json:"ok"`

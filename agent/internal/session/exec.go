@@ -15,6 +15,11 @@ func (s *session) exec(st *stream, request protocol.Exec) (any, error) {
 		return nil, err
 	}
 	st.attach(process)
+	if request.Pty != nil {
+		if err := s.event(st, protocol.ExecBegun{PID: process.PID()}); err != nil {
+			s.log.Printf("stream %d: %v", st.id, err)
+		}
+	}
 	var copies sync.WaitGroup
 	copyOutput(&copies, process.Stdout, s.stdout(st))
 	copyOutput(&copies, process.Stderr, s.stderr(st))

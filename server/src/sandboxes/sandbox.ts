@@ -2,8 +2,11 @@ import { setMaxListeners } from "node:events"
 import { failpoint } from "#failpoint"
 import {
   AgentError,
+  DeadlineError,
+  within,
   type ExecRequest,
   type ExecResult,
+  type Execution,
   type Machine,
   type RewrittenLayer,
 } from "@opensandbox/vm"
@@ -35,6 +38,9 @@ const maxCommands = 64
 
 /** How long an answer to "are you well?" may take. */
 const pingMilliseconds = 1_000
+
+/** How long a terminal waits for word that its command runs. */
+const beginMilliseconds = 2_000
 
 /** How long wiping may take: longer than the minute after which the agent itself gives up. */
 const wipeMilliseconds = 70_000
@@ -166,6 +172,8 @@ export class Sandbox {
             snapshot: taken?.name ?? null,
           }
         })
+        // One that cannot begin is no session: its failure is told as that.
+        if (request.pty !== undefined) await begun(execution, ended)
         resolve({
           ended,
           write: (chunk) => execution.write(chunk),
@@ -292,6 +300,16 @@ function newEra(): AbortController {
   const era = new AbortController()
   setMaxListeners(0, era.signal)
   return era
+}
+
+/** Waits until a command with a terminal has begun, or ended; at most a moment, since an older agent does not tell. */
+async function begun(execution: Execution, ended: Promise<unknown>): Promise<void> {
+  const either = Promise.race([execution.begun, ended])
+  try {
+    await within(beginMilliseconds, "the beginning of the command", either)
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) throw error
+  }
 }
 
 /** What the agent is asked to run. */

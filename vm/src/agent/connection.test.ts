@@ -218,6 +218,20 @@ describe("a command", () => {
     expect(parseCredit((await agent.frame("CREDIT")).payload).channel).toBe("stdout")
   })
 
+  it("tells that it runs, where the guest does", async () => {
+    const { execution } = await started()
+    agent.send(encodeFrame("EVENT", 1, Buffer.from('{"pid":7}')))
+    await execution.begun
+    agent.json("RESPONSE", 1, done)
+    expect((await execution.result).exitCode).toBe(0)
+  })
+
+  it("is cut off with a guest that tells of something else", async () => {
+    const { execution } = await started()
+    agent.send(encodeFrame("EVENT", 1, Buffer.from('{"pid":0}')))
+    await expect(execution.result).rejects.toThrow(AgentGoneError)
+  })
+
   it("goes on when its output's handler fails", async () => {
     const connection = await connect()
     const fail = (): never => {

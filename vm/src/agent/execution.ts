@@ -1,5 +1,6 @@
+import { ProtocolError } from "./errors.js"
 import { GuestStream } from "./guest-stream.js"
-import { execDone, type ExecDone } from "./messages.js"
+import { execBegun, execDone, type ExecDone } from "./messages.js"
 import type { OutputHandler } from "./output-channel.js"
 import { quietly, type SendFrame } from "./stream.js"
 
@@ -39,6 +40,8 @@ export interface OutputHandlers {
 
 /** A running command. */
 export interface Execution {
+  /** Resolves when a command with a terminal runs. An agent of an older image does not tell, and others are not asked. */
+  readonly begun: Promise<void>
   /**
    * Resolves when the shell has exited and all its output was handled; processes that it left in the background
    * may go on. Rejects with an AgentError when the command could not be run, with an AgentGoneError when the
@@ -63,12 +66,23 @@ export interface Execution {
 
 /** A command's stream. */
 export class CommandStream extends GuestStream<ExecDone> implements Execution {
+  readonly begun: Promise<void>
   readonly result: Promise<ExecResult>
   readonly signal: (signal: string) => void
 
   /** @param signal Sends a signal to this stream's command. */
   constructor(handlers: OutputHandlers, send: SendFrame, signal: (signal: string) => void) {
-    super(execDone, handlers, send)
+    let begin!: () => void
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve
+    })
+    const onEvent = (event: unknown) => {
+      if (!execBegun.safeParse(event).success)
+        throw new ProtocolError("an event that a command does not have")
+      begin()
+    }
+    super(execDone, { ...handlers, onEvent }, send)
+    this.begun = begun
     this.signal = signal
     this.result = this.done.then((done) => ({
       exitCode: done.exitCode,

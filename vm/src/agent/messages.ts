@@ -75,6 +75,8 @@ export const pong = z.strictObject({ ok: z.literal(true), uptimeMs: count })
 
 export const setupDone = z.strictObject({ ok: z.literal(true), mountUs: count })
 
+export const execBegun = z.strictObject({ pid: z.int().min(1) })
+
 export const execDone = z.strictObject({
   ok: z.literal(true),
   ...commandEnd,
