@@ -8,6 +8,7 @@ export default defineConfig({
     ...base.test,
     include: [
       "tests/chaos/kill-server.test.ts",
+      "tests/e2e/large-files.test.ts",
       "tests/e2e/many-snapshots.test.ts",
       "tests/property/time-travel.test.ts",
     ],

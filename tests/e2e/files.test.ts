@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from "node:crypto"
-import { readFile } from "node:fs/promises"
 import { request } from "node:http"
 import type { Sandbox } from "opensandbox"
 import { beforeAll, describe, expect, test } from "vitest"
@@ -288,46 +287,3 @@ test("a guest whose disk is full says so, and keeps the old file", { timeout: la
   })
   expect(await output("cat small/file; ls -A small; umount small")).toBe("old\nfile\n")
 })
-
-test(
-  "300 MB go in and come out as they are, and the server does not grow",
-  { timeout: largeMs },
-  async () => {
-    const pieces = 300
-    const piece = new Uint8Array(randomBytes(1_000_000))
-    const sum = createHash("sha256")
-    let left = pieces
-    const source = new ReadableStream<Uint8Array>({
-      pull: (controller) => {
-        if (left-- === 0) {
-          controller.close()
-          return
-        }
-        piece[0] = left % 256
-        sum.update(piece)
-        controller.enqueue(piece.slice())
-      },
-    })
-    const before = await residentMiB()
-    let peak = before
-    const watch = setInterval(() => void residentMiB().then((now) => (peak = Math.max(peak, now))), 200)
-    try {
-      succeeded(await sandbox.files.write("large", source, { snapshot: false }))
-      expect(succeeded(await sandbox.files.stat("large")).file.size).toBe(pieces * piece.length)
-      const { content } = succeeded(await sandbox.files.read("large", { encoding: "stream" }))
-      const back = createHash("sha256")
-      await content.pipeTo(new WritableStream<Uint8Array>({ write: (part) => void back.update(part) }))
-      expect(back.digest("hex")).toBe(sum.digest("hex"))
-    } finally {
-      clearInterval(watch)
-    }
-    expect(peak - before).toBeLessThan(150)
-    succeeded(await sandbox.files.remove("large", { snapshot: false }))
-  },
-)
-
-/** What the server's process has in memory. */
-async function residentMiB(): Promise<number> {
-  const resident = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${server.pid}/status`, "utf8"))?.[1]
-  return Number(resident) / 1024
-}

@@ -1,4 +1,4 @@
-/** How far the tests go that could go on for ever: random ones, and those of very many snapshots. */
+/** How far the tests go that could go on for ever: random ones, and those of very many snapshots or bytes. */
 export interface Sizes {
   timeTravel: {
     /** Random plans, each for a sandbox of its own and what is forked from it. */
@@ -21,6 +21,11 @@ export interface Sizes {
     /** How many of them it may keep. */
     kept: number
   }
+  /** The file that is sent to a sandbox and back. */
+  largeFile: {
+    pieces: number
+    pieceBytes: number
+  }
 }
 
 /** Those of `npm test`. */
@@ -29,6 +34,7 @@ export const shortSizes: Sizes = {
   chaos: { kills: 10 },
   manySnapshots: { changes: 40, visits: 10 },
   retention: { taken: 30, kept: 6 },
+  largeFile: { pieces: 300, pieceBytes: 1_000_000 },
 }
 
 /** Those of `npm run test:soak`. */
@@ -37,6 +43,7 @@ export const soakSizes: Sizes = {
   chaos: { kills: 100 },
   manySnapshots: { changes: 1000, visits: 20 },
   retention: { taken: 600, kept: 50 },
+  largeFile: { pieces: 4_000, pieceBytes: 1_000_000 },
 }
 
 declare module "vitest" {

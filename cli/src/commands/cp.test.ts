@@ -63,6 +63,22 @@ test("a file is copied to the standard output", async () => {
   expect(await api.cli(["cp", "box:a", "-"])).toEqual({ exitCode: 0, stdout: "content", stderr: "" })
 })
 
+test("a terminal is shown how much of a file has been copied, each way", async () => {
+  let now = 0
+  const world = { isTerminal: { stdin: false, stdout: false, stderr: true }, now: () => (now += 1000) }
+  const local = join(directory, "a")
+  await writeFile(local, "12345")
+  api.answers["PUT /vms/box/files?path=a"] = changed
+  expect((await api.cli(["cp", local, "box:"], world)).stderr).toContain("] 100 %  5 B of 5 B")
+
+  const file = { path: "a", name: "a", type: "file", size: 10, mode: "644", uid: 0, gid: 0 }
+  api.answers["GET /vms/box/files/stat?path=a"] = {
+    body: { ...file, modified_at: "2026-01-01T00:00:00.000Z", target: null },
+  }
+  api.answers["GET /vms/box/files?path=a"] = { body: Buffer.from("12345") }
+  expect((await api.cli(["cp", "box:a", "-"], world)).stderr).toContain("]  50 %  5 B of 10 B")
+})
+
 test("a copy that breaks off leaves what was there", async () => {
   await writeFile(join(directory, "a"), "before")
   api.answers["GET /vms/box/files?path=a"] = { body: Buffer.from("a part"), breaksOff: true }
