@@ -36,6 +36,9 @@ const adoptMilliseconds = 10_000
 /** How long the agent may take to mount the sandbox's disk, its journal's replay included. */
 const mountMilliseconds = 60_000
 
+/** How long a process may take to be gone after its sockets are closed. */
+const endMilliseconds = 250
+
 const entropyBytes = 64
 
 const runState = z.object({ status: z.string() })
@@ -109,7 +112,7 @@ async function startOnce(
     return machine
   } catch (error) {
     const words = await process.lastWords()
-    const StartError = process.running ? MachineStartError : MachineVanishedError
+    const StartError = (await endsNow(process)) ? MachineVanishedError : MachineStartError
     network?.close()
     qmp?.close()
     await process.kill()
@@ -161,6 +164,12 @@ export async function adoptMachine(
 function connectMonitor(process: MachineProcess): Promise<QmpClient> {
   const socket = join(process.directory, machineFiles.monitor)
   return QmpClient.connect(socket, startMilliseconds, () => !process.running)
+}
+
+/** Whether a process has ended, or is just about to: its sockets close a moment before it is gone. */
+function endsNow(process: MachineProcess): Promise<boolean> {
+  const ended = () => (process.running ? undefined : true)
+  return poll(endMilliseconds, "the end of the machine", ended).catch(() => false)
 }
 
 /** Connects the machine's network device, if it has one. */
