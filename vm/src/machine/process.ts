@@ -27,7 +27,7 @@ export class MachineProcess {
   }
 
   /**
-   * Starts QEMU in a directory of its own.
+   * Starts QEMU in a directory of its own. It may have ended again.
    *
    * @param inherited A file that QEMU gets as descriptor 3.
    * @throws Error when the program cannot be started.
@@ -50,9 +50,8 @@ export class MachineProcess {
         })
       })
       child.unref()
-      const life = lifeOf(pid)
-      if (life === undefined) throw new Error(`${qemu} ended at once: ${await lastWords(directory)}`)
-      return new MachineProcess(directory, pid, life.startTime)
+      // One that has ended at once is known by no time, and does not run.
+      return new MachineProcess(directory, pid, lifeOf(pid)?.startTime ?? "")
     } finally {
       await log.close()
       await extra?.close()
