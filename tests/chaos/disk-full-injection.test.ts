@@ -1,10 +1,10 @@
 import { rm } from "node:fs/promises"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import { failpoints } from "../../server/src/failpoint/names.js"
 import { eventually } from "../support/eventually.js"
-import { sizeOfImage } from "../support/image-size.js"
-import { serverStartMs, TestServer } from "../support/server.js"
+import { serverStartMs, type TestServer } from "../support/server.js"
+import { serverOnSmallDisk } from "../support/small-disk-server.js"
 import { SmallDisk } from "../support/small-disk.js"
 import { occasions, perform, prepare, type Occasion } from "./operations.js"
 import { Stage } from "./stage.js"
@@ -16,28 +16,15 @@ const roomBytes = 220 * 1024 * 1024
 const reachMs = 60_000
 const occasionMs = 120_000
 
-let disk: SmallDisk
+const small = serverOnSmallDisk(roomBytes)
 let server: TestServer
 let stage: Stage
 
-if (!SmallDisk.possible)
-  console.warn("SKIPPED: only root can make the small disk that is filled at each step")
-
 beforeAll(async () => {
   if (!SmallDisk.possible) return
-  disk = await SmallDisk.make((await sizeOfImage()) + roomBytes)
-  server = await TestServer.start({ dataDirectory: join(disk.path, "data") })
+  server = small().server
   stage = await Stage.open(server)
 }, serverStartMs)
-
-afterAll(async () => {
-  if (!SmallDisk.possible) return
-  try {
-    await server.dispose()
-  } finally {
-    await disk.dispose()
-  }
-})
 
 describe.skipIf(!SmallDisk.possible).each(failpoints)("a disk that gets full at %s", (failpoint) => {
   test.each(occasions[failpoint].filter(({ machinesDie }) => machinesDie !== true))(

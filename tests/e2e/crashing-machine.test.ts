@@ -7,9 +7,9 @@ import { serverStartMs, TestServer } from "../support/server.js"
 
 const qemu = "/usr/bin/qemu-system-x86_64"
 
-/** QEMU, which crashes at its start as often as there are files for it in CRASHES. */
+/** QEMU, which crashes at its start as often as there are files for it in CRASHES, each with the words in it. */
 const crashing = `#!/bin/bash
-for crash in "$CRASHES"/*; do rm "$crash" 2> /dev/null && kill -SEGV $$; done
+for crash in "$CRASHES"/*; do [ -e "$crash" ] && cat "$crash" >&2 && rm "$crash" && kill -SEGV $$; done
 exec -a qemu-system-x86_64 ${qemu} "$@"
 `
 
@@ -59,5 +59,16 @@ test("one that crashes again is told, and the next use of the sandbox starts ano
   for (const crash of ["1", "2"]) await writeFile(join(crashes, crash), "")
   expect(failed(await sandbox.restore("initial")).code).toBe("unavailable")
   expect(server.machines()).toEqual(before)
+  expect(succeeded(await sandbox.run("echo fine")).stdout).toBe("fine\n")
+})
+
+test("one that says why it ends is not started again, as it would say the same", async () => {
+  const sandbox = await server.create()
+  await writeFile(join(crashes, "1"), "no such thing")
+  await writeFile(join(crashes, "2"), "")
+  expect(failed(await sandbox.restore("initial")).code).toBe("unavailable")
+  expect(await isThere(join(crashes, "2"))).toBe(true)
+  expect(server.output).toContain("QEMU says: no such thing")
+  await rm(join(crashes, "2"))
   expect(succeeded(await sandbox.run("echo fine")).stdout).toBe("fine\n")
 })

@@ -1,9 +1,8 @@
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import { afterAll, beforeAll, expect, test } from "vitest"
-import { sizeOfImage } from "../support/image-size.js"
+import { expect, test } from "vitest"
 import { failed, succeeded } from "../support/results.js"
-import { serverStartMs, TestServer } from "../support/server.js"
+import { serverOnSmallDisk } from "../support/small-disk-server.js"
 import { SmallDisk } from "../support/small-disk.js"
 import { hashCommand, workspaceHash } from "../support/workspace.js"
 
@@ -14,28 +13,7 @@ const roomBytes = 220 * mebibyte
 
 const answerMs = 60_000
 
-let server: TestServer
-let disk: SmallDisk
-let imageBytes: number
-
-if (!SmallDisk.possible)
-  console.warn("SKIPPED: only root can make the small disk that the test of a full disk fills")
-
-beforeAll(async () => {
-  if (!SmallDisk.possible) return
-  imageBytes = await sizeOfImage()
-  disk = await SmallDisk.make(imageBytes + roomBytes)
-  server = await TestServer.start({ dataDirectory: join(disk.path, "data") })
-}, serverStartMs)
-
-afterAll(async () => {
-  if (!SmallDisk.possible) return
-  try {
-    await server.dispose()
-  } finally {
-    await disk.dispose()
-  }
-})
+const small = serverOnSmallDisk(roomBytes)
 
 /** Writes more than there is room for. */
 const fill = "echo begun; dd if=/dev/zero of=big bs=1M count=600 conv=fsync 2>&1; echo never"
@@ -44,6 +22,7 @@ test.skipIf(!SmallDisk.possible)(
   "a full host disk fails the command, harms no snapshot, and is over when there is room",
   { timeout: 240_000 },
   async () => {
+    const { server, disk, diskBytes } = small()
     const sandbox = await server.create()
     const bystander = await server.create()
     const first = succeeded(await sandbox.run(`head -c 5M /dev/urandom > random; ${hashCommand}`))
@@ -61,7 +40,7 @@ test.skipIf(!SmallDisk.possible)(
     expect(succeeded(await server.client().list()).vms).toHaveLength(2)
     expect(succeeded(await sandbox.snapshots()).snapshots).toEqual(snapshots)
 
-    await disk.resize(imageBytes + roomBytes + 800 * mebibyte)
+    await disk.resize(diskBytes + 800 * mebibyte)
     expect(succeeded(await bystander.run("echo fine")).stdout).toBe("fine\n")
     const after = succeeded(
       await sandbox.run("cat d/two; sha256sum random; pgrep -x dd; touch goes-on && echo on"),
@@ -73,7 +52,7 @@ test.skipIf(!SmallDisk.possible)(
     expect(await workspaceHash(sandbox)).toBe(first.stdout.trim())
     for (const box of [sandbox, bystander]) succeeded(await box.destroy())
     expect(await readdir(join(server.dataDirectory, "layers"))).toEqual([])
-    await disk.resize(imageBytes + roomBytes)
+    await disk.resize(diskBytes)
   },
 )
 
@@ -81,6 +60,7 @@ test.skipIf(!SmallDisk.possible)(
   "what makes room works on a disk without any: destroy, restore, and the server's end",
   { timeout: 240_000 },
   async () => {
+    const { server } = small()
     const { name } = await server.create()
     const kept = succeeded(await server.sandbox(name).run(`echo kept > kept; ${hashCommand}`))
     const unneeded = await server.create()

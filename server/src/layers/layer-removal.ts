@@ -15,14 +15,21 @@ export class LayerRemoval {
     this.#means = means
   }
 
-  /** Has files removed, now or with their last pin. */
-  add(layers: readonly string[]): void {
+  /**
+   * Has files removed, now or with their last pin.
+   *
+   * @param unheld Settles when nothing holds their room any more, as a machine that is ending does; it does not fail.
+   */
+  add(layers: readonly string[], unheld?: Promise<void>): void {
     if (layers.length === 0) return
-    for (const layer of layers) this.#gone.add(layer)
-    void this.#queue.add(() => this.#remove())
+    void this.#queue.add(async () => {
+      await unheld
+      for (const layer of layers) this.#gone.add(layer)
+      await this.#remove()
+    })
   }
 
-  /** Waits until all that was added is gone. */
+  /** Waits until all that was added is gone, and its room there. */
   async idle(): Promise<void> {
     await this.#queue.onIdle()
   }

@@ -5,7 +5,7 @@ import { pinChain } from "../layers/layer-files.js"
 import type { Unneeded } from "../layers/layer-rows.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { guestIdentity, type SandboxMeans } from "./means.js"
-import { hasSpace, requireSpace } from "../storage/space.js"
+import { requireSpace } from "../storage/space.js"
 import { networkOf } from "./network.js"
 import { NextLayer } from "./next-layer.js"
 import { restAfterStart, type Rest } from "./rest.js"
@@ -205,9 +205,7 @@ export class MachineKeeper {
     failpoint("restore.machine-ending")
     await this.#next.idle()
     this.take(fresh, rest)
-    // It holds its layers' room until it is gone.
-    if (!(await hasSpace(this.#means.dataDirectory))) await this.#leftBehind
-    this.#means.removal.add(restored.gone)
+    this.#means.removal.add(restored.gone, this.#leftBehind)
     await this.#means.compactor.reclaim(restored.left)
     return restored.kept
   }

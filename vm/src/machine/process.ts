@@ -8,6 +8,9 @@ import { machineFiles } from "./command-line.js"
 /** The program that a machine is. */
 export const qemu = "qemu-system-x86_64"
 
+/** How long a process that closed its sockets may still be seen when it ended by itself. */
+const crashMilliseconds = 200
+
 /** How long a process that was sent SIGKILL may take to be gone. */
 const deathMilliseconds = 10_000
 
@@ -27,7 +30,7 @@ export class MachineProcess {
   }
 
   /**
-   * Starts QEMU in a directory of its own. It may have ended again.
+   * Starts QEMU in a directory of its own.
    *
    * @param inherited A file that QEMU gets as descriptor 3.
    * @throws Error when the program cannot be started.
@@ -50,7 +53,7 @@ export class MachineProcess {
         })
       })
       child.unref()
-      // One that has ended at once is known by no time, and does not run.
+      // One that ended at once has no life any more, and is found to be gone like one that ends later.
       return new MachineProcess(directory, pid, lifeOf(pid)?.startTime ?? "")
     } finally {
       await log.close()
@@ -79,9 +82,18 @@ export class MachineProcess {
     return life?.startTime === this.#startTime ? life : undefined
   }
 
-  /** The end of what QEMU said on its standard error, for a message. */
+  /** The end of what QEMU said on its standard error, as the end of a message. */
   async lastWords(): Promise<string> {
-    return lastWords(this.directory)
+    return quoted(await lastWords(this.directory))
+  }
+
+  /** Whether it has ended by itself without a word, as a program does that crashed. It may be just about to. */
+  async crashed(): Promise<boolean> {
+    const gone = await this.gone(crashMilliseconds).then(
+      () => true,
+      () => false,
+    )
+    return gone && (await lastWords(this.directory)) === ""
   }
 
   /** Waits until nothing of the process is left. */
@@ -143,5 +155,9 @@ async function runsIn(pid: number, directory: string): Promise<boolean> {
 
 async function lastWords(directory: string): Promise<string> {
   const log = await readFile(join(directory, machineFiles.log), "utf8").catch(() => "")
-  return log.trim().slice(-2000) || "it said nothing"
+  return log.trim().slice(-2000)
+}
+
+function quoted(words: string): string {
+  return words === "" ? "QEMU said nothing" : `QEMU says: ${words}`
 }

@@ -36,21 +36,18 @@ const adoptMilliseconds = 10_000
 /** How long the agent may take to mount the sandbox's disk, its journal's replay included. */
 const mountMilliseconds = 60_000
 
-/** How long a process may take to be gone after its sockets are closed. */
-const endMilliseconds = 250
-
 const entropyBytes = 64
 
 const runState = z.object({ status: z.string() })
 
-/** QEMU ended by itself before its guest was ready. */
-class MachineVanishedError extends MachineStartError {
-  override name = "MachineVanishedError"
+/** QEMU crashed before its guest was ready. */
+class MachineCrashError extends MachineStartError {
+  override name = "MachineCrashError"
 }
 
 /**
- * Clones the template on to a disk and waits until the guest is ready for commands. QEMU 7.2 crashes once in some ten
- * thousand starts, so a machine that vanishes is started once more.
+ * Clones the template on to a disk and waits until the guest is ready for commands. QEMU 7.2 has been seen to crash
+ * while it loads a template, where thousands of others loaded the same one, so one that crashes is started once more.
  *
  * @param layers The disk's layers from the oldest to the writable head.
  * @param identity Written to the disk; without one it keeps the names that are there.
@@ -61,7 +58,7 @@ export async function startMachine(...parts: Parameters<typeof startOnce>): Prom
   try {
     return await startOnce(...parts)
   } catch (error) {
-    if (error instanceof MachineVanishedError) return startOnce(...parts)
+    if (error instanceof MachineCrashError) return startOnce(...parts)
     throw error
   }
 }
@@ -112,11 +109,11 @@ async function startOnce(
     return machine
   } catch (error) {
     const words = await process.lastWords()
-    const StartError = (await endsNow(process)) ? MachineVanishedError : MachineStartError
+    const StartError = (await process.crashed()) ? MachineCrashError : MachineStartError
     network?.close()
     qmp?.close()
     await process.kill()
-    throw new StartError(`the machine did not start (${String(error)}); QEMU says: ${words}`, {
+    throw new StartError(`the machine did not start (${String(error)}); ${words}`, {
       cause: error,
     })
   }
@@ -164,12 +161,6 @@ export async function adoptMachine(
 function connectMonitor(process: MachineProcess): Promise<QmpClient> {
   const socket = join(process.directory, machineFiles.monitor)
   return QmpClient.connect(socket, startMilliseconds, () => !process.running)
-}
-
-/** Whether a process has ended, or is just about to: its sockets close a moment before it is gone. */
-function endsNow(process: MachineProcess): Promise<boolean> {
-  const ended = () => (process.running ? undefined : true)
-  return poll(endMilliseconds, "the end of the machine", ended).catch(() => false)
 }
 
 /** Connects the machine's network device, if it has one. */

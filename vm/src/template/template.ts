@@ -126,7 +126,7 @@ async function freezeOnceUp(
     bootMilliseconds,
     gone,
   ).catch(async (error: unknown) => {
-    throw new Error(`the machine did not start: ${await machine.lastWords()}`, { cause: error })
+    throw new Error(`the machine did not start; ${await machine.lastWords()}`, { cause: error })
   })
   try {
     const agent = await AgentConnection.connect(join(machine.directory, machineFiles.agent), {
