@@ -1,40 +1,20 @@
-import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
-import { createServer, type Server } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { afterEach, beforeEach, expect, it } from "vitest"
-import { FakeAgent, patience } from "../testing/fake-agent.js"
-import { AgentConnection, AgentGoneError } from "./connection.js"
+import { connectedAgent, type ConnectedAgent } from "../testing/connected-agent.js"
+import { patience, type FakeAgent } from "../testing/fake-agent.js"
+import { type AgentConnection, AgentGoneError } from "./connection.js"
 import { encodeCredit, encodeFrame, limits } from "./frame.js"
 import type { GuestWatch, WatchEvent } from "./guest-watch.js"
 
-let directory: string
-let server: Server
 let agent: FakeAgent
 let connection: AgentConnection
+let fake: ConnectedAgent
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "agent-"))
-  agent = new FakeAgent()
-  server = createServer((socket) => {
-    agent.attach(socket)
-  })
-  server.listen(join(directory, "socket"))
-  await once(server, "listening")
-  connection = await AgentConnection.connect(join(directory, "socket"), { deadlineMs: patience })
+  fake = await connectedAgent()
+  ;({ agent, connection } = fake)
 })
 
-afterEach(async () => {
-  connection.close()
-  agent.socket?.destroy()
-  server.close()
-  await rm(directory, { recursive: true, force: true })
-})
-
-async function request(): Promise<unknown> {
-  return JSON.parse(Buffer.from((await agent.frame("REQUEST")).payload).toString())
-}
+afterEach(() => fake.close())
 
 function output(bytes: Uint8Array | string): void {
   const all = Buffer.from(bytes)
@@ -48,7 +28,7 @@ const event = (value: object) => {
 
 it("packs a directory at the pace of the archive's reader", async () => {
   const packing = connection.directories.pack("dir", patience)
-  expect(await request()).toEqual({ op: "pack", path: "dir" })
+  expect(await agent.request()).toEqual({ op: "pack", path: "dir" })
   output(new Uint8Array(limits.window))
   const { archive, over } = await packing
   const reader = archive.getReader()
@@ -67,7 +47,7 @@ it("packs a directory at the pace of the archive's reader", async () => {
 
 it("says how much an archive would hold", async () => {
   const measuring = connection.directories.measure("dir", patience)
-  expect(await request()).toEqual({ op: "measure", path: "dir" })
+  expect(await agent.request()).toEqual({ op: "measure", path: "dir" })
   agent.json("RESPONSE", 1, { ok: true, files: 3, bytes: 12 })
   expect(await measuring).toEqual({ files: 3, bytes: 12 })
 })
@@ -76,14 +56,14 @@ it("fails where there is no such directory, before anything of an archive came",
   const refused = expect(connection.directories.pack("none", patience)).rejects.toMatchObject({
     code: "not_found",
   })
-  await request()
+  await agent.request()
   agent.json("RESPONSE", 1, { ok: false, code: "not_found", message: "none" })
   await refused
 })
 
 it("breaks an archive off whose packing fails", async () => {
   const packing = connection.directories.pack("dir", patience)
-  await request()
+  await agent.request()
   output("a part")
   const { archive } = await packing
   agent.json("RESPONSE", 1, { ok: false, code: "io", message: "the disk" })
@@ -94,7 +74,7 @@ it("breaks an archive off whose packing fails", async () => {
 
 it("cancels an archive that nobody wants any more", async () => {
   const packing = connection.directories.pack("dir", patience)
-  await request()
+  await agent.request()
   output("a part")
   const { archive } = await packing
   await archive.cancel()
@@ -103,7 +83,7 @@ it("cancels an archive that nobody wants any more", async () => {
 
 it("sends an archive to be unpacked, and says what was made of it", async () => {
   const unpacking = connection.directories.unpack("dir", true)
-  expect(await request()).toEqual({ op: "unpack", path: "dir", sync: true })
+  expect(await agent.request()).toEqual({ op: "unpack", path: "dir", sync: true })
   const written = unpacking.write(new Uint8Array(limits.window + 1))
   await agent.frame("STDIN")
   agent.send(encodeFrame("CREDIT", 1, encodeCredit({ channel: "stdin", bytes: limits.window })))
@@ -116,7 +96,7 @@ it("sends an archive to be unpacked, and says what was made of it", async () => 
 
 async function watching(): Promise<GuestWatch> {
   const opening = connection.directories.watch("dir", true, patience)
-  expect(await request()).toEqual({ op: "watch", path: "dir", recursive: true })
+  expect(await agent.request()).toEqual({ op: "watch", path: "dir", recursive: true })
   event({ watching: true })
   return opening
 }
@@ -153,7 +133,7 @@ it.each([
   ["no such directory", "not_found"],
 ])("fails where there are %s", async (_, code) => {
   const refused = expect(connection.directories.watch("dir", true, patience)).rejects.toMatchObject({ code })
-  await request()
+  await agent.request()
   agent.json("RESPONSE", 1, { ok: false, code, message: "no" })
   await refused
 })

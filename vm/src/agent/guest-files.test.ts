@@ -1,37 +1,21 @@
-import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
-import { createServer, type Server } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { poll } from "../deadline.js"
-import { FakeAgent, patience } from "../testing/fake-agent.js"
-import { AgentConnection, AgentGoneError } from "./connection.js"
+import { connectedAgent, type ConnectedAgent } from "../testing/connected-agent.js"
+import { patience, type FakeAgent } from "../testing/fake-agent.js"
+import { type AgentConnection, AgentGoneError } from "./connection.js"
 import { encodeCredit, encodeFrame, limits } from "./frame.js"
 import { sendContent } from "./send-content.js"
 
-let directory: string
-let server: Server
 let agent: FakeAgent
 let connection: AgentConnection
+let fake: ConnectedAgent
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "agent-"))
-  agent = new FakeAgent()
-  server = createServer((socket) => {
-    agent.attach(socket)
-  })
-  server.listen(join(directory, "socket"))
-  await once(server, "listening")
-  connection = await AgentConnection.connect(join(directory, "socket"), { deadlineMs: patience })
+  fake = await connectedAgent()
+  ;({ agent, connection } = fake)
 })
 
-afterEach(async () => {
-  connection.close()
-  agent.socket?.destroy()
-  server.close()
-  await rm(directory, { recursive: true, force: true })
-})
+afterEach(() => fake.close())
 
 const state = {
   type: "f",
@@ -42,10 +26,6 @@ const state = {
   mtimeNs: "-1",
   ctimeNs: "15032385535000999999",
   ino: "18446744073709551615",
-}
-
-async function request(): Promise<unknown> {
-  return JSON.parse(Buffer.from((await agent.frame("REQUEST")).payload).toString())
 }
 
 const event = (message: object) => {
@@ -67,14 +47,14 @@ const refuse = (code: string) => {
 describe("a look at files", () => {
   it("gives a file's state", async () => {
     const asked = connection.files.stat("file", patience)
-    expect(await request()).toEqual({ op: "stat", path: "file" })
+    expect(await agent.request()).toEqual({ op: "stat", path: "file" })
     answer({ state })
     expect(await asked).toEqual(state)
   })
 
   it("lists a directory", async () => {
     const asked = connection.files.list("src", { depth: 3, limit: 10 }, patience)
-    expect(await request()).toEqual({ op: "list", path: "src", depth: 3, limit: 10 })
+    expect(await agent.request()).toEqual({ op: "list", path: "src", depth: 3, limit: 10 })
     output(`${JSON.stringify({ path: "a", state })}\n${JSON.stringify({ path: "a/b", state })}\n`)
     answer({ truncated: true })
     expect(await asked).toEqual({
@@ -99,7 +79,7 @@ describe("a look at files", () => {
     const asked = expect(connection.files.list(".", { depth: 1, limit: 2 }, patience)).rejects.toThrow(
       AgentGoneError,
     )
-    await request()
+    await agent.request()
     misbehave()
     await asked
   })
@@ -108,14 +88,14 @@ describe("a look at files", () => {
 describe("a file that is read", () => {
   async function open(range = { offset: 0 }) {
     const asked = connection.files.read("file", range, patience)
-    await request()
+    await agent.request()
     event({ size: 9 })
     return asked
   }
 
   it("is there as soon as it is open, and comes as it is", async () => {
     const asked = connection.files.read("file", { offset: 5, length: 100 }, patience)
-    expect(await request()).toEqual({ op: "readFile", path: "file", offset: 5, length: 100 })
+    expect(await agent.request()).toEqual({ op: "readFile", path: "file", offset: 5, length: 100 })
     event({ size: 123 })
     const { size, content, over } = await asked
     expect(size).toBe(123)
@@ -143,7 +123,7 @@ describe("a file that is read", () => {
     const asked = expect(connection.files.read("none", { offset: 0 }, patience)).rejects.toMatchObject({
       code: "not_found",
     })
-    await request()
+    await agent.request()
     refuse("not_found")
     await asked
   })
@@ -180,7 +160,7 @@ describe("a file that is read", () => {
     const asked = expect(connection.files.read("file", { offset: 0 }, patience)).rejects.toThrow(
       AgentGoneError,
     )
-    await request()
+    await agent.request()
     misbehave()
     await asked
   })
@@ -201,7 +181,7 @@ describe("a file that is written", () => {
 
   it("is sent as far as the guest takes it, then ended", async () => {
     const stream = connection.files.change({ ...change, mode: 0o600, owner: "root" })
-    expect(await request()).toEqual({ ...change, mode: 0o600, owner: "root" })
+    expect(await agent.request()).toEqual({ ...change, mode: 0o600, owner: "root" })
     const content = Buffer.alloc(limits.window + 5, "x")
     const sending = sendContent(stream, new Blob([content]).stream(), patience)
     await poll(patience, "the window", () => (received().length === limits.window ? true : undefined))
@@ -228,7 +208,7 @@ describe("a file that is written", () => {
 
   it("is not sent any further once the guest has refused it", async () => {
     const stream = connection.files.change(change)
-    await request()
+    await agent.request()
     let cancelled = false
     const content = new ReadableStream<Uint8Array>({ cancel: () => void (cancelled = true) })
     const sending = sendContent(stream, content, patience)

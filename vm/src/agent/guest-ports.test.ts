@@ -1,37 +1,22 @@
 import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
-import { createServer, type Server } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { DeadlineError, poll } from "../deadline.js"
-import { FakeAgent, patience } from "../testing/fake-agent.js"
-import { AgentConnection, AgentGoneError } from "./connection.js"
+import { connectedAgent, type ConnectedAgent } from "../testing/connected-agent.js"
+import { patience, type FakeAgent } from "../testing/fake-agent.js"
+import { type AgentConnection, AgentGoneError } from "./connection.js"
 import { encodeFrame, limits } from "./frame.js"
 import type { GuestSocket } from "./guest-socket.js"
 
-let directory: string
-let server: Server
 let agent: FakeAgent
 let connection: AgentConnection
+let fake: ConnectedAgent
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "agent-"))
-  agent = new FakeAgent()
-  server = createServer((socket) => {
-    agent.attach(socket)
-  })
-  server.listen(join(directory, "socket"))
-  await once(server, "listening")
-  connection = await AgentConnection.connect(join(directory, "socket"), { deadlineMs: patience })
+  fake = await connectedAgent()
+  ;({ agent, connection } = fake)
 })
 
-afterEach(async () => {
-  connection.close()
-  agent.socket?.destroy()
-  server.close()
-  await rm(directory, { recursive: true, force: true })
-})
+afterEach(() => fake.close())
 
 function event(stream: number, json: object): void {
   agent.send(encodeFrame("EVENT", stream, Buffer.from(JSON.stringify(json))))
@@ -39,10 +24,6 @@ function event(stream: number, json: object): void {
 
 function output(stream: number, bytes: Uint8Array | string): void {
   agent.send(encodeFrame("STDOUT", stream, Buffer.from(bytes)))
-}
-
-async function request(index = 0): Promise<unknown> {
-  return JSON.parse(Buffer.from((await agent.frame("REQUEST", index)).payload).toString())
 }
 
 /** All that is received, without ending the other side as well. */
@@ -65,7 +46,7 @@ async function connected(): Promise<GuestSocket> {
 describe("a connection", () => {
   it("carries bytes both ways and ends each way by itself", async () => {
     const socket = await connected()
-    expect(await request()).toEqual({ op: "connect", port: 80 })
+    expect(await agent.request()).toEqual({ op: "connect", port: 80 })
     output(1, "hel")
     event(1, { outputEnded: 5 })
     output(1, "lo")
@@ -81,7 +62,7 @@ describe("a connection", () => {
 
   it("fails with the agent's code when it cannot be made", async () => {
     const connecting = connection.ports.connect({ host: "::1", port: 80 }, patience)
-    expect(await request()).toEqual({ op: "connect", host: "::1", port: 80 })
+    expect(await agent.request()).toEqual({ op: "connect", host: "::1", port: 80 })
     agent.json("RESPONSE", 1, { ok: false, code: "refused", message: "nothing there" })
     await expect(connecting).rejects.toMatchObject({ code: "refused" })
   })
@@ -143,12 +124,12 @@ describe("a listener", () => {
   it("hands out connections and can be closed", async () => {
     const sockets: GuestSocket[] = []
     const listening = connection.ports.listen({ port: 0 }, (socket) => sockets.push(socket), patience)
-    expect(await request()).toEqual({ op: "listen", port: 0 })
+    expect(await agent.request()).toEqual({ op: "listen", port: 0 })
     event(1, { listener: 1, port: 4321 })
     const listener = await listening
     expect(listener.port).toBe(4321)
     event(1, { connection: 3, host: "127.0.0.1", port: 5 })
-    expect(await request(1)).toEqual({ op: "accept", listener: 1, connection: 3 })
+    expect(await agent.request(1)).toEqual({ op: "accept", listener: 1, connection: 3 })
     event(2, { connected: true })
     const socket = await poll(patience, "a connection", () => sockets[0])
     output(2, "hi")
@@ -174,7 +155,7 @@ describe("a listener", () => {
 describe("awaiting a port", () => {
   it("fails with the agent's code", async () => {
     const waiting = connection.ports.awaitPort(80, 5)
-    expect(await request()).toEqual({ op: "awaitPort", port: 80, timeoutMs: 5 })
+    expect(await agent.request()).toEqual({ op: "awaitPort", port: 80, timeoutMs: 5 })
     agent.json("RESPONSE", 1, { ok: false, code: "not_listening", message: "nothing there" })
     await expect(waiting).rejects.toMatchObject({ code: "not_listening" })
   })

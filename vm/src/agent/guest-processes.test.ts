@@ -1,12 +1,8 @@
-import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
-import { createServer, type Server } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { FakeAgent, patience } from "../testing/fake-agent.js"
-import { AgentConnection, AgentGoneError } from "./connection.js"
+import { connectedAgent, type ConnectedAgent } from "../testing/connected-agent.js"
+import type { FakeAgent } from "../testing/fake-agent.js"
+import { type AgentConnection, AgentGoneError } from "./connection.js"
 import { ProtocolError } from "./errors.js"
 import { encodeFrame } from "./frame.js"
 import { GuestProcesses } from "./guest-processes.js"
@@ -75,33 +71,19 @@ describe("records of output", () => {
 })
 
 describe("processes of a guest", () => {
-  let directory: string
-  let server: Server
   let agent: FakeAgent
   let connection: AgentConnection
+  let fake: ConnectedAgent
   let processes: GuestProcesses
 
   beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), "agent-"))
-    agent = new FakeAgent()
-    server = createServer((socket) => {
-      agent.attach(socket)
-    })
-    server.listen(join(directory, "socket"))
-    await once(server, "listening")
-    connection = await AgentConnection.connect(join(directory, "socket"), { deadlineMs: patience })
+    fake = await connectedAgent()
+    ;({ agent, connection } = fake)
     processes = new GuestProcesses(connection)
   })
 
-  afterEach(async () => {
-    connection.close()
-    agent.socket?.destroy()
-    server.close()
-    await rm(directory, { recursive: true, force: true })
-  })
+  afterEach(() => fake.close())
 
-  const request = async () =>
-    JSON.parse(Buffer.from((await agent.frame("REQUEST")).payload).toString()) as unknown
   const stdout = (bytes: Uint8Array) => {
     agent.send(encodeFrame("STDOUT", 1, bytes))
   }
@@ -113,7 +95,7 @@ describe("processes of a guest", () => {
 
   it("are started, written to and listed", async () => {
     const started = processes.start({ command: "make", env: { A: "1" } })
-    expect(await request()).toEqual({ op: "start", command: "make", env: { A: "1" } })
+    expect(await agent.request()).toEqual({ op: "start", command: "make", env: { A: "1" } })
     agent.json("RESPONSE", 1, { ok: true, pid: 7, startedMs: 5 })
     expect(await started).toEqual({ pid: 7, startedMs: 5 })
 
@@ -138,7 +120,7 @@ describe("processes of a guest", () => {
       { ...everything, offset: 2 },
       (piece) => void pieces.push(kept(piece)),
     )
-    expect(await request()).toEqual({ op: "output", pid: 7, offset: 2, ...everything })
+    expect(await agent.request()).toEqual({ op: "output", pid: 7, offset: 2, ...everything })
     event({ offset: 2 })
     stdout(
       Buffer.concat([record(1, 5, Buffer.from("out")), skipped(10, 15), record(2, 18, Buffer.from("err"))]),
@@ -156,14 +138,14 @@ describe("processes of a guest", () => {
 
   it("are told apart from those that there are not", async () => {
     const output = processes.output({ pid: 8 }, everything, () => undefined)
-    await request()
+    await agent.request()
     agent.json("RESPONSE", 1, { ok: false, code: "no_process", message: "none" })
     await expect(output.begun).rejects.toMatchObject({ code: "no_process" })
   })
 
   it("are let go of when their output is not what it should be, or nobody takes it", async () => {
     const output = processes.output({ pid: 7 }, everything, () => Promise.reject(new Error("nobody")))
-    await request()
+    await agent.request()
     event({ offset: 0 })
     stdout(record(1, 1, Buffer.from("x")))
     await agent.frame("CANCEL")
@@ -173,7 +155,7 @@ describe("processes of a guest", () => {
 
   it("are not believed to begin when they end", async () => {
     const output = processes.output({ pid: 7 }, everything, () => undefined)
-    await request()
+    await agent.request()
     agent.json("RESPONSE", 1, ended)
     await expect(output.begun).rejects.toMatchObject({ code: "io" })
   })
@@ -199,7 +181,7 @@ describe("processes of a guest", () => {
     ],
   ])("are cut off with a guest that sends %s", async (_, misbehave) => {
     const output = processes.output({ pid: 7 }, everything, () => undefined)
-    await request()
+    await agent.request()
     misbehave()
     await expect(output.begun).rejects.toThrow(AgentGoneError)
     await connection.closed
@@ -207,7 +189,7 @@ describe("processes of a guest", () => {
 
   it("are cut off with a guest whose list never ends", async () => {
     const listed = expect(processes.list()).rejects.toThrow(AgentGoneError)
-    await request()
+    await agent.request()
     for (let sent = 0; sent < 40; sent++) stdout(Buffer.alloc(32_000, "x"))
     await listed
   })

@@ -1,36 +1,22 @@
-import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
-import { createServer, type Server } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import fc from "fast-check"
 import { afterEach, beforeEach, expect, it } from "vitest"
-import { FakeAgent, patience } from "../testing/fake-agent.js"
-import { AgentConnection, AgentGoneError } from "./connection.js"
+import { connectedAgent, type ConnectedAgent } from "../testing/connected-agent.js"
+import { patience, type FakeAgent } from "../testing/fake-agent.js"
+import { type AgentConnection, AgentGoneError } from "./connection.js"
 import { encodeFrame, limits } from "./frame.js"
 
-let directory: string
-let server: Server
 let agent: FakeAgent
 let connection: AgentConnection
+let fake: ConnectedAgent
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "agent-"))
-  agent = new FakeAgent()
-  server = createServer((socket) => {
-    agent.attach(socket)
-  })
-  server.listen(join(directory, "socket"))
-  await once(server, "listening")
-  connection = await AgentConnection.connect(join(directory, "socket"), { deadlineMs: patience })
-})
+async function connect(): Promise<void> {
+  fake = await connectedAgent()
+  ;({ agent, connection } = fake)
+}
 
-afterEach(async () => {
-  connection.close()
-  agent.socket?.destroy()
-  server.close()
-  await rm(directory, { recursive: true, force: true })
-})
+beforeEach(connect)
+
+afterEach(() => fake.close())
 
 const state = {
   type: "f",
@@ -44,10 +30,6 @@ const state = {
 }
 const changed = { path: "/caf\uefe9\n", was: null, now: { ...state, type: "l", target: "to" } }
 
-async function request(): Promise<unknown> {
-  return JSON.parse(Buffer.from((await agent.frame("REQUEST")).payload).toString())
-}
-
 function output(bytes: Uint8Array | string, piece = limits.data): void {
   const all = Buffer.from(bytes)
   for (let at = 0; at < all.length; at += piece)
@@ -56,7 +38,7 @@ function output(bytes: Uint8Array | string, piece = limits.data): void {
 
 it("lists changes, in whatever pieces they come", async () => {
   const listed = connection.changes(3, patience)
-  expect(await request()).toEqual({ op: "changes", limit: 3 })
+  expect(await agent.request()).toEqual({ op: "changes", limit: 3 })
   const gone = { path: "/gone", was: state, now: null }
   output([changed, gone, changed].map((change) => `${JSON.stringify(change)}\n`).join(""), 7)
   agent.json("RESPONSE", 1, { ok: true, truncated: true })
@@ -65,7 +47,7 @@ it("lists changes, in whatever pieces they come", async () => {
 
 it("grants credit for what it has taken, so that a long list comes to its end", async () => {
   const listed = connection.changes(10_000, patience)
-  await request()
+  await agent.request()
   const lines = `${JSON.stringify(changed)}\n`.repeat(2000)
   for (let sent = 0; sent < lines.length; sent += limits.window) {
     output(lines.slice(sent, sent + limits.window))
@@ -78,7 +60,7 @@ it("grants credit for what it has taken, so that a long list comes to its end", 
 it("reads a file, byte by byte as it is", async () => {
   const content = Buffer.from(Array.from({ length: 70_000 }, (_, at) => at % 256))
   const read = connection.read("file", 100_000, patience)
-  expect(await request()).toEqual({ op: "read", path: "file", limit: 100_000 })
+  expect(await agent.request()).toEqual({ op: "read", path: "file", limit: 100_000 })
   output(content)
   agent.json("RESPONSE", 1, { ok: true, size: content.length })
   expect(Buffer.compare(await read, content)).toBe(0)
@@ -86,14 +68,14 @@ it("reads a file, byte by byte as it is", async () => {
 
 it("fails with the agent's code where there is no such file", async () => {
   const refused = expect(connection.read("none", 1, patience)).rejects.toMatchObject({ code: "not_found" })
-  await request()
+  await agent.request()
   agent.json("RESPONSE", 1, { ok: false, code: "not_found", message: "none" })
   await refused
 })
 
 it("fails where a part of a file did not come", async () => {
   const refused = expect(connection.read("file", 9, patience)).rejects.toMatchObject({ code: "io" })
-  await request()
+  await agent.request()
   output("part")
   agent.json("RESPONSE", 1, { ok: true, size: 9 })
   await refused
@@ -102,14 +84,14 @@ it("fails where a part of a file did not come", async () => {
 it("gives a digest for each path", async () => {
   const digests = ["0".repeat(64), null]
   const asked = connection.digest(["/a", "/b"], patience)
-  expect(await request()).toEqual({ op: "digest", paths: ["/a", "/b"] })
+  expect(await agent.request()).toEqual({ op: "digest", paths: ["/a", "/b"] })
   agent.json("RESPONSE", 1, { ok: true, digests })
   expect(await asked).toEqual(digests)
 })
 
 it("takes no other number of digests", async () => {
   const refused = expect(connection.digest(["/a"], patience)).rejects.toMatchObject({ code: "io" })
-  await request()
+  await agent.request()
   agent.json("RESPONSE", 1, { ok: true, digests: [null, null] })
   await refused
 })
@@ -130,7 +112,7 @@ const hostile: [string, () => void][] = [
 
 it.each(hostile)("hangs up on a guest that lists %s", async (_, misbehave) => {
   const listed = expect(connection.changes(2, patience)).rejects.toThrow(AgentGoneError)
-  await request()
+  await agent.request()
   misbehave()
   await listed
   await connection.closed
@@ -138,7 +120,7 @@ it.each(hostile)("hangs up on a guest that lists %s", async (_, misbehave) => {
 
 it("hangs up on a guest that sends more of a file than was asked for", async () => {
   const read = expect(connection.read("file", 3, patience)).rejects.toThrow(AgentGoneError)
-  await request()
+  await agent.request()
   output("four")
   await read
 })
@@ -152,8 +134,8 @@ it("survives whatever a guest sends in the place of changes", async () => {
       agent.send(encodeFrame("STDOUT", stream, Buffer.from(`${noise.join("\n")}\n`)))
       const outcome = await listed
       expect(outcome).toBeInstanceOf(AgentGoneError)
-      agent = new FakeAgent()
-      connection = await AgentConnection.connect(join(directory, "socket"), { deadlineMs: patience })
+      await fake.close()
+      await connect()
     }),
     { numRuns: 20 },
   )

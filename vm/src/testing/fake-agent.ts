@@ -68,4 +68,9 @@ export class FakeAgent {
       () => this.received.filter((frame) => frame.type === type)[index],
     )
   }
+
+  /** Waits for what the host asks for in such a frame. */
+  async request(index = 0): Promise<unknown> {
+    return JSON.parse(Buffer.from((await this.frame("REQUEST", index)).payload).toString())
+  }
 }
