@@ -1,8 +1,10 @@
 import { Client } from "opensandbox"
 import type { Benchmark } from "./benchmark.js"
+import { busy } from "./benchmarks/busy.js"
 import { compaction } from "./benchmarks/compaction.js"
 import { create } from "./benchmarks/create.js"
 import { disk } from "./benchmarks/disk.js"
+import { download } from "./benchmarks/download.js"
 import { flatRestore } from "./benchmarks/flat-restore.js"
 import { flatSnapshot } from "./benchmarks/flat-snapshot.js"
 import { fork } from "./benchmarks/fork.js"
@@ -36,6 +38,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   compaction,
   port,
   stream,
+  download,
+  busy,
 }
 
 /**

@@ -3,10 +3,12 @@ export interface Measurement {
   /** What was measured, in the words of the table. */
   readonly what: string
   /** `MB` and `KB` are powers of ten; `x` stands for a ratio. */
-  readonly unit: "ms" | "MB" | "KB" | "x"
+  readonly unit: "ms" | "MB" | "KB" | "MB/s" | "x"
   readonly values: readonly number[]
   /** The most that the median may be, in the same unit; left out where none was set. */
   readonly target?: number
+  /** The least that the median may be, likewise. */
+  readonly least?: number
 }
 
 /** The distribution of a measurement's values. */
@@ -36,7 +38,8 @@ export function median(values: readonly number[]): number {
   return percentile(values, 50)
 }
 
-/** Whether the median keeps to the target; undefined where there is none. */
-export function holds({ values, target }: Measurement): boolean | undefined {
-  return target === undefined ? undefined : median(values) <= target
+/** Whether the median keeps to what was set; undefined where nothing was. */
+export function holds({ values, target, least }: Measurement): boolean | undefined {
+  if (target === undefined && least === undefined) return undefined
+  return median(values) <= (target ?? Infinity) && median(values) >= (least ?? -Infinity)
 }

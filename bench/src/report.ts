@@ -29,10 +29,15 @@ export function table(measurements: readonly Measurement[]): string {
 }
 
 function row(measurement: Measurement): string[] {
-  const { what, unit, values, target } = measurement
+  const { what, unit, values } = measurement
   const { min, p50, p90, max } = summarize(values)
   const amounts = [min, p50, p90, max].map((value) => `${rounded(value)} ${unit}`)
   const kept = holds(measurement)
   const verdict = kept === undefined ? "" : kept ? "yes" : "NO"
-  return [what, String(values.length), ...amounts, target === undefined ? "" : `${target} ${unit}`, verdict]
+  return [what, String(values.length), ...amounts, bound(measurement), verdict]
+}
+
+function bound({ unit, target, least }: Measurement): string {
+  if (least !== undefined) return `>= ${least} ${unit}`
+  return target === undefined ? "" : `${target} ${unit}`
 }

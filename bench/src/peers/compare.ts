@@ -1,7 +1,6 @@
 import { join } from "node:path"
-import { currentImage, defaultCacheDirectory } from "@opensandbox/image"
-import { ImageShelf, type Image } from "@opensandbox/vm"
 import { Client } from "opensandbox"
+import { builtImage } from "../built-image.js"
 import { describeHost, hostLines, type Host } from "../host.js"
 import { rounded } from "../markdown-table.js"
 import { writeResult } from "../result-file.js"
@@ -66,10 +65,4 @@ async function otherPeers(workplace: Workplace, { accelerator }: Host): Promise<
     new SnapshotSave(join(directory, "machine"), image, accelerator === "kvm" ? "kvm" : "tcg"),
     new BtrfsSubvolume(join(directory, "btrfs")),
   ]
-}
-
-async function builtImage(shelf: string): Promise<Image> {
-  const built = await currentImage(defaultCacheDirectory())
-  if (built === undefined) throw new Error('there is no image: run "npm run setup"')
-  return new ImageShelf(shelf).add(built)
 }

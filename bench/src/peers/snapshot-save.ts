@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises"
 import type { Accelerator, Image } from "@opensandbox/vm"
 import { allocatedBytes } from "../allocated-bytes.js"
-import { LoneMachine } from "./lone-machine.js"
+import { LoneMachine } from "../lone-machine.js"
 import type { Peer } from "./peer.js"
 
 /** QEMU's own snapshots of a whole machine. */

@@ -54,8 +54,17 @@ export class LoneMachine {
     this.#agent = agent
   }
 
-  /** @param directory Everything is in it. @throws Error when it does not come up; no process is left then. */
-  static async boot(directory: string, image: Image, accelerator: Accelerator): Promise<LoneMachine> {
+  /**
+   * @param directory Everything is in it.
+   * @param devices Arguments of QEMU for what a sandbox's machine has not.
+   * @throws Error when it does not come up; no process is left then.
+   */
+  static async boot(
+    directory: string,
+    image: Image,
+    accelerator: Accelerator,
+    devices: readonly string[] = [],
+  ): Promise<LoneMachine> {
     await mkdir(directory, { recursive: true })
     await copyFile(image.blankDisk, join(directory, diskFile))
     // The image's own must not be written to.
@@ -72,10 +81,10 @@ export class LoneMachine {
       durability: "process",
     })
     const log = await open(join(directory, "log"), "w")
-    const child = spawn(qemu, args, {
+    const child = spawn(qemu, [...args, ...devices], {
       cwd: directory,
       stdio: ["ignore", log.fd, log.fd],
-      // A Ctrl-C is for the comparison, which then ends the machine.
+      // A Ctrl-C is for the benchmark, which then ends the machine.
       detached: true,
     })
     try {
@@ -87,7 +96,7 @@ export class LoneMachine {
       await agent.setup(
         {
           device: "/dev/vdb",
-          hostname: "peer",
+          hostname: "lone",
           machineId: randomBytes(16).toString("hex"),
           unixTimeMs: Date.now(),
           entropy: randomBytes(64).toString("base64"),
@@ -113,6 +122,11 @@ export class LoneMachine {
     if (exitCode !== 0)
       throw new Error(`the command ended with ${exitCode}: ${Buffer.concat(errors).toString()}`)
     return Buffer.concat(output).toString()
+  }
+
+  /** Reads a file, by the agent's frames alone. */
+  async read(path: string): Promise<ReadableStream<Uint8Array>> {
+    return (await this.#agent.files.read(path, { offset: 0 }, stepMilliseconds)).content
   }
 
   /** Saves memory, devices and disk into the disk's file. */

@@ -1,0 +1,67 @@
+import type { Process, Sandbox } from "opensandbox"
+import type { Benchmark } from "../benchmark.js"
+import { expectSuccess } from "../expect-success.js"
+import { percentile, type Measurement } from "../measurement.js"
+import { elapsed, repeat } from "../repetition.js"
+
+const processCount = 50
+
+const line = "x".repeat(99)
+
+/** Prints ten lines a second, as a server's log does, and starts no program for it: its input never has a line. */
+const followed = `while :; do echo ${line}; read -rt 0.1; done`
+
+/** Prints as fast as it is read. */
+const flooding = `yes ${line}`
+
+export const busy: Benchmark = {
+  title: `a command beside ${processCount} processes that stream`,
+  measure: async ({ client }) => {
+    const { sandbox } = expectSuccess(await client.create("busy"))
+    // Half before and half after, so that a host that gets slower meets both.
+    const before = await runs(sandbox, 100)
+    const beside = await besideStreams(sandbox, followed, 200)
+    const alone = [...before, ...(await runs(sandbox, 100))]
+    const flooded = await besideStreams(sandbox, flooding, 50)
+    expectSuccess(await sandbox.destroy())
+    return [
+      { what: 'run("true"), alone', unit: "ms", values: alone },
+      { what: `run("true") beside ${processCount} processes that print 10 lines a second`, unit: "ms", values: beside },
+      { ...against(alone, beside), target: 4 },
+      { what: `run("true") beside ${processCount} processes that print what they can`, unit: "ms", values: flooded },
+      against(alone, flooded),
+    ]
+  },
+}
+
+const runs = (sandbox: Sandbox, count: number) =>
+  repeat({ warmUp: 10, count }, () => elapsed(async () => expectSuccess(await sandbox.run("true"))))
+
+/** How long commands take beside as many processes, each of which the SDK reads from. */
+async function besideStreams(sandbox: Sandbox, command: string, count: number): Promise<number[]> {
+  const processes: Process[] = []
+  for (let started = 0; started < processCount; started += 1) {
+    processes.push(expectSuccess(await sandbox.start(command)).process)
+  }
+  const readers = processes.map(follow)
+  await Promise.all(readers.map(({ begun }) => begun))
+  const values = await runs(sandbox, count)
+  for (const process of processes) expectSuccess(await process.kill("SIGKILL"))
+  await Promise.all(readers.map(({ ended }) => ended))
+  return values
+}
+
+/** Reads what a process prints until it ends. */
+function follow(process: Process): { begun: Promise<unknown>; ended: Promise<void> } {
+  const output = process.stdout[Symbol.asyncIterator]()
+  const begun = output.next()
+  const ended = begun.then(async () => {
+    while ((await output.next()).done !== true);
+  })
+  return { begun, ended }
+}
+
+function against(alone: readonly number[], beside: readonly number[]): Measurement {
+  const ratio = percentile(beside, 99) / percentile(alone, 99)
+  return { what: "- its 99th percentile against that of those alone", unit: "x", values: [ratio] }
+}
