@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -34,8 +35,18 @@ func open() (*os.File, error) {
 	}
 	for _, file := range files {
 		if content, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(content)) == name {
-			return os.OpenFile("/dev/"+filepath.Base(filepath.Dir(file)), os.O_RDWR, 0)
+			return openBlocking("/dev/" + filepath.Base(filepath.Dir(file)))
 		}
 	}
 	return nil, errors.New("no virtio-serial port is named " + name)
+}
+
+// openBlocking opens a file whose reads and writes wait in the kernel. Left to Go's poller each frame of a long transfer
+// would be refused first, and take a round through the scheduler.
+func openBlocking(path string) (*os.File, error) {
+	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }

@@ -52,8 +52,11 @@ async function measureRounds({ workplace }: Bench, sandbox: Sandbox): Promise<Ro
   workplace.onClose(() => machine.kill())
   await machine.run(writeFile)
   const port = await RawPort.open(home)
-  workplace.onClose(() => Promise.resolve(port.close()))
-  const rounds = await repeat({ warmUp: 1, count: 7 }, async (round) => ({
+  workplace.onClose(() => {
+    port.close()
+    return Promise.resolve()
+  })
+  const rounds = await repeat({ warmUp: 1, count: 5 }, async (round) => ({
     raw: await raw(machine, port),
     framed: await elapsed(async () => drain(await machine.read("data/file"))),
     read: await elapsed(() => read(sandbox)),
@@ -89,5 +92,9 @@ function throughput(what: string, rounds: readonly Round[], way: keyof Round): M
 }
 
 function against(rounds: readonly Round[], way: keyof Round): Measurement {
-  return { what: "- against `cat` in the same round", unit: "x", values: rounds.map((round) => round.raw / round[way]) }
+  return {
+    what: "- against `cat` in the same round",
+    unit: "x",
+    values: rounds.map((round) => round.raw / round[way]),
+  }
 }

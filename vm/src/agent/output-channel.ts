@@ -9,7 +9,7 @@ export type OutputHandler = (chunk: Uint8Array) => void | Promise<void>
 export const creditStep = 64 * 1024
 
 /** Output waits in blocks of this many bytes, so that a flood of tiny frames takes no more memory than its bytes. */
-const blockSize = 32 * 1024
+const blockSize = 128 * 1024
 
 /** Brings one channel of a command's output to its handler, one piece after the other. */
 export class OutputChannel {
