@@ -115,18 +115,30 @@ func parseHeader(b []byte) (header, error) {
 
 // Append adds the frame's bytes to b. It refuses a frame that breaks a rule.
 func Append(b []byte, f Frame) ([]byte, error) {
-	r, known := rules[f.Type]
+	begin := len(b)
+	whole := append(append(b, make([]byte, HeaderSize)...), f.Payload...)
+	if err := PutHeader(whole[begin:], f.Type, f.Stream); err != nil {
+		return b, err
+	}
+	return whole, nil
+}
+
+// PutHeader makes a frame of a payload that is there already, behind HeaderSize bytes of room. It refuses a frame that
+// breaks a rule.
+func PutHeader(frame []byte, kind Type, stream uint32) error {
+	r, known := rules[kind]
 	if !known {
-		return b, fmt.Errorf("no frame has type %d", f.Type)
+		return fmt.Errorf("no frame has type %d", kind)
 	}
-	if n := len(f.Payload); n < int(r.min) || n > int(r.max) || (f.Stream != 0) != r.onStream {
-		return b, fmt.Errorf("a %s frame of %d bytes on stream %d breaks the rules", r.name, n, f.Stream)
+	n := len(frame) - HeaderSize
+	if n < int(r.min) || n > int(r.max) || (stream != 0) != r.onStream {
+		return fmt.Errorf("a %s frame of %d bytes on stream %d breaks the rules", r.name, n, stream)
 	}
-	b = binary.BigEndian.AppendUint16(b, magic)
-	b = append(b, Version, byte(f.Type))
-	b = binary.BigEndian.AppendUint32(b, f.Stream)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(f.Payload)))
-	return append(b, f.Payload...), nil
+	binary.BigEndian.PutUint16(frame, magic)
+	frame[2], frame[3] = Version, byte(kind)
+	binary.BigEndian.PutUint32(frame[4:], stream)
+	binary.BigEndian.PutUint32(frame[8:], uint32(n))
+	return nil
 }
 
 // Credit is the payload of a credit frame: the channel's sender may send this many bytes more.

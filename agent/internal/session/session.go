@@ -241,7 +241,20 @@ func (s *session) answer(st *stream, response any, err error) {
 // send sends a frame that belongs to a stream which is not yet answered.
 func (s *session) send(st *stream, kind protocol.Type, payload []byte) error {
 	frame := protocol.Frame{Type: kind, Stream: st.id, Payload: payload}
-	return s.writer.write(frame, func() bool { return !st.answered && !s.ended.Load() })
+	return s.writer.write(frame, s.wants(st))
+}
+
+// sendInPlace sends a frame whose payload is there already, behind the room for its header.
+func (s *session) sendInPlace(st *stream, kind protocol.Type, frame []byte) error {
+	if err := protocol.PutHeader(frame, kind, st.id); err != nil {
+		return err
+	}
+	return s.writer.writeBytes(frame, s.wants(st))
+}
+
+// wants asks whether the host still listens to a stream.
+func (s *session) wants(st *stream) func() bool {
+	return func() bool { return !st.answered && !s.ended.Load() }
 }
 
 // event tells the host of something that happened on a stream which is not yet answered.

@@ -20,11 +20,12 @@ func newWindow() *window {
 	return w
 }
 
-// take waits for credit and takes up to want of it. It takes nothing once the window is closed and used up.
+// take waits for as much credit as is wanted, at most a frame's, and takes it: what is granted in steps that are no multiple
+// of a frame would else be used up by frames of a few bytes. Once the window is closed it takes what is left.
 func (w *window) take(want int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.credit == 0 && !w.closed {
+	for w.credit < want && !w.closed {
 		w.changed.Wait()
 	}
 	if want > w.credit {

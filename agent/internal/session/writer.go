@@ -33,3 +33,14 @@ func (w *writer) write(frame protocol.Frame, wanted func() bool) error {
 	_, err = w.to.Write(bytes)
 	return err
 }
+
+// writeBytes is write for a frame that is made already.
+func (w *writer) writeBytes(frame []byte, wanted func() bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !wanted() {
+		return errGone
+	}
+	_, err := w.to.Write(frame)
+	return err
+}
