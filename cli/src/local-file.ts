@@ -31,7 +31,9 @@ export async function writeLocalFile(path: string, content: ReadableStream<Uint8
   }
   const draft = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}`)
   try {
-    await content.pipeTo(Writable.toWeb(createWriteStream(draft, { flags: "wx" })))
+    // Opened before anything can fail: a file that is still being opened then would appear after it was removed.
+    const file = await open(draft, "wx")
+    await content.pipeTo(Writable.toWeb(file.createWriteStream()))
     await rename(draft, path)
   } catch (error) {
     await rm(draft, { force: true })
