@@ -16,9 +16,9 @@ async function textOf(pieces: AsyncIterable<string>): Promise<string> {
   return text
 }
 
-/** Starts processes until the guest gives one a number, which is made likely. */
-async function startNumbered(sandbox: Sandbox, pid: number, command: string): Promise<Process> {
-  for (let attempt = 0; attempt < 30; attempt += 1) {
+/** Starts processes until the guest gives one a number, which is made likely. It does not where a thread has it. */
+async function startNumbered(sandbox: Sandbox, pid: number, command: string): Promise<Process | undefined> {
+  for (let attempt = 0; attempt < 10; attempt += 1) {
     const lately = `echo ${pid - 4} > /proc/sys/kernel/ns_last_pid`
     expect(succeeded(await sandbox.run(lately, { snapshot: false })).exitCode).toBe(0)
     for (let last = 0; last < pid;) {
@@ -29,15 +29,31 @@ async function startNumbered(sandbox: Sandbox, pid: number, command: string): Pr
       succeeded(await process.wait())
     }
   }
-  throw new Error(`no process was given the number ${pid}`)
+  return undefined
+}
+
+/** Starts a process that is given the number of one of those that were. */
+async function startAfter(
+  sandbox: Sandbox,
+  gone: readonly Process[],
+  command: string,
+): Promise<{ old: Process; present: Process }> {
+  for (const old of gone) {
+    const present = await startNumbered(sandbox, old.pid, command)
+    if (present !== undefined) return { old, present }
+  }
+  throw new Error("no process was given a number that one had before")
 }
 
 test("a handle from before a restore never reaches another process that was given its number", async () => {
   const sandbox = await server.create()
-  const old = succeeded(await sandbox.start("echo old; read line")).process
+  const gone: Process[] = []
+  for (let count = 0; count < 5; count += 1) {
+    gone.push(succeeded(await sandbox.start("echo old; read line")).process)
+  }
   succeeded(await sandbox.restore("initial"))
   const command = "echo new; while read line; do echo $line; done"
-  const present = await startNumbered(sandbox, old.pid, command)
+  const { old, present } = await startAfter(sandbox, gone, command)
   expect(present.id).not.toBe(old.id)
 
   const refused = [
