@@ -41,9 +41,9 @@ async function told(watcher: Watcher, directory: string): Promise<string[]> {
   const lines: string[] = []
   const events = watcher[Symbol.asyncIterator]()
   for (let next = await events.next(); next.done !== true; next = await events.next()) {
-    const told = line(next.value)
-    if (told === `delete ${marker}`) break
-    if (told !== lines.at(-1) && !told.endsWith(marker)) lines.push(told)
+    const text = line(next.value)
+    if (text === `delete ${marker}`) break
+    if (text !== lines.at(-1) && !text.endsWith(marker)) lines.push(text)
   }
   return lines
 }

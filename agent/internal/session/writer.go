@@ -22,22 +22,22 @@ var errGone = errors.New("the host no longer listens to this stream")
 func (w *writer) write(frame protocol.Frame, wanted func() bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !wanted() {
-		return errGone
-	}
 	bytes, err := protocol.Append(w.frame[:0], frame)
 	if err != nil {
 		return err
 	}
 	w.frame = bytes
-	_, err = w.to.Write(bytes)
-	return err
+	return w.put(bytes, wanted)
 }
 
 // writeBytes is write for a frame that is made already.
 func (w *writer) writeBytes(frame []byte, wanted func() bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.put(frame, wanted)
+}
+
+func (w *writer) put(frame []byte, wanted func() bool) error {
 	if !wanted() {
 		return errGone
 	}

@@ -2,6 +2,17 @@ import * as content from "../content.js"
 import type { Route } from "../route.js"
 import * as schemas from "../schemas/index.js"
 
+/** What a look at a directory may come to, as the machine may have to start for it. */
+const lookErrors = [
+  "invalid_request",
+  "not_found",
+  "interrupted",
+  "limit_reached",
+  "damaged",
+  "disk_full",
+  "timeout",
+] as const
+
 /** The operations on whole directories of a sandbox. */
 export const directoryRoutes = {
   downloadTar: {
@@ -12,15 +23,7 @@ export const directoryRoutes = {
     query: schemas.packQuery,
     response: content.tar,
     status: 200,
-    errors: [
-      "invalid_request",
-      "not_found",
-      "interrupted",
-      "limit_reached",
-      "damaged",
-      "disk_full",
-      "timeout",
-    ],
+    errors: lookErrors,
     summary: "Get what is in a directory, as a tar archive",
   },
   measureDirectory: {
@@ -31,15 +34,7 @@ export const directoryRoutes = {
     query: schemas.packQuery,
     response: schemas.directorySize,
     status: 200,
-    errors: [
-      "invalid_request",
-      "not_found",
-      "interrupted",
-      "limit_reached",
-      "damaged",
-      "disk_full",
-      "timeout",
-    ],
+    errors: lookErrors,
     summary: "Get how much an archive of a directory would hold, as the progress of a transfer needs it",
   },
   uploadTar: {
@@ -74,15 +69,7 @@ export const directoryRoutes = {
     query: schemas.watchQuery,
     response: content.watchEvents,
     status: 200,
-    errors: [
-      "invalid_request",
-      "not_found",
-      "interrupted",
-      "limit_reached",
-      "damaged",
-      "disk_full",
-      "timeout",
-    ],
+    errors: lookErrors,
     summary: "Watch what happens to the files in a directory, or to one file",
   },
 } as const satisfies Record<string, Route>

@@ -1,12 +1,12 @@
 import { constants } from "node:os"
-import { AgentError, within, type Execution, type ExecResult, type Machine } from "@opensandbox/vm"
+import { AgentError, type Execution, type ExecResult, type Machine } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
-import { diskFull } from "../storage/storage-failure.js"
+import { endRequest, guestWork } from "./guest-answer.js"
 
-/** How long the guest may take to confirm that everything of a command is dead, before its machine is ended. */
-const killMilliseconds = 2_000
-
-/** The same where nobody waits for the answer: a guest that is busy need not lose its machine then. */
+/**
+ * How long the guest may take to confirm the end of a command that nobody waits for, before its machine is ended: one that
+ * is busy need not lose its machine then.
+ */
 const unhurriedKillMilliseconds = 30_000
 
 /** What ends the wait for a command before the command has ended. */
@@ -34,75 +34,45 @@ export async function commandEnd(
   limits: Limits,
 ): Promise<ExecResult> {
   const { era, timeoutSeconds, caller } = limits
-  const undo: (() => void)[] = []
   let killed: Failure | undefined
-  const kill = (reason: Failure, milliseconds: number) => {
+  const kill = (reason: Failure, milliseconds?: number) => {
     if (killed !== undefined) return
     killed = reason
     limits.onKill?.()
     void killCommand(machine, execution, milliseconds)
   }
-  const broken = new Promise<never>((_, reject) => {
-    const interrupt = () => {
-      reject(era.reason as Failure)
-    }
-    era.addEventListener("abort", interrupt, { once: true })
-    undo.push(() => {
-      era.removeEventListener("abort", interrupt)
-    })
-    const stall = () => {
-      execution.cancel()
-      reject(diskFull())
-    }
-    undo.push(machine.onStall(stall))
-    if (timeoutSeconds !== undefined) {
-      const timer = setTimeout(() => {
-        kill(timedOut(timeoutSeconds), killMilliseconds)
-      }, timeoutSeconds * 1000)
-      undo.push(() => {
-        clearTimeout(timer)
-      })
-    }
-    const leave = () => {
-      kill(abandoned(), unhurriedKillMilliseconds)
-    }
-    caller?.addEventListener("abort", leave, { once: true })
-    undo.push(() => caller?.removeEventListener("abort", leave))
-    if (era.aborted) interrupt()
-    else if (machine.stalled) stall()
-    else if (caller?.aborted === true) leave()
-  })
+  const timer =
+    timeoutSeconds === undefined
+      ? undefined
+      : setTimeout(() => {
+          kill(timedOut(timeoutSeconds))
+        }, timeoutSeconds * 1000)
+  const leave = () => {
+    kill(abandoned(), unhurriedKillMilliseconds)
+  }
+  caller?.addEventListener("abort", leave, { once: true })
+  if (caller?.aborted === true) leave()
   try {
-    const result = await Promise.race([execution.result, broken])
+    const result = await guestWork(machine, era, execution.result, () => {
+      execution.cancel()
+    })
     if (killed === undefined) return result
   } catch (error) {
-    // A restore hangs up on the old machine, and so does the killing of a guest that is stuck: these are no accidents.
-    if (era.aborted) throw era.reason
-    if (killed === undefined) throw failureOf(error)
+    // The killing of a guest that is stuck is no accident.
+    if (era.aborted || killed === undefined) throw failureOf(error)
   } finally {
-    for (const step of undo) step()
+    clearTimeout(timer)
+    caller?.removeEventListener("abort", leave)
   }
   throw killed
 }
 
-/**
- * Ends a command with everything that it started. A guest that does not confirm this in time is ended itself, so that
- * nothing of the command goes on; it starts again from its disk.
- */
-export async function killCommand(
-  machine: Machine,
-  execution: Execution,
-  milliseconds = killMilliseconds,
-): Promise<void> {
-  execution.cancel()
-  try {
-    await within(milliseconds, "the end of the command", execution.result)
-  } catch (error) {
-    // The guest has said that the command is over, or that it never began.
-    if (error instanceof AgentError) return
-    // One that cannot be ended either is told to whoever uses the sandbox next.
-    await machine.kill().catch(() => undefined)
+/** Ends a command with everything that it started, as `endRequest` does. */
+export function killCommand(machine: Machine, execution: Execution, milliseconds?: number): Promise<void> {
+  const cancel = () => {
+    execution.cancel()
   }
+  return endRequest(machine, { done: execution.result, cancel }, milliseconds)
 }
 
 /** The exit code as a shell would tell it: 128 and the number of the signal that ended the command. */

@@ -70,14 +70,18 @@ export async function guestAnswer<Done>(
  * Ends a request. A guest that does not confirm this in time is ended itself, so that nothing goes on behind anybody's
  * back; it starts again from its disk. One that stands still cannot confirm anything before it goes on.
  */
-export async function endRequest(machine: Machine, request: GuestRequest<unknown>): Promise<void> {
+export async function endRequest(
+  machine: Machine,
+  request: GuestRequest<unknown>,
+  milliseconds = endMilliseconds,
+): Promise<void> {
   request.cancel()
   const ended = request.done.then(
     () => undefined,
     () => undefined,
   )
   try {
-    await within(endMilliseconds, "the end of the request", ended)
+    await within(milliseconds, "the end of the request", ended)
   } catch {
     if (!machine.stalled) await machine.kill().catch(() => undefined)
   }

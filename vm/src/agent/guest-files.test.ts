@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { poll } from "../deadline.js"
 import { connectedAgent, type ConnectedAgent } from "../testing/connected-agent.js"
-import { patience, type FakeAgent } from "../testing/fake-agent.js"
+import { fileState as state, patience, type FakeAgent } from "../testing/fake-agent.js"
 import { type AgentConnection, AgentGoneError } from "./connection.js"
 import { encodeCredit, encodeFrame, limits } from "./frame.js"
 import { sendContent } from "./send-content.js"
@@ -16,17 +16,6 @@ beforeEach(async () => {
 })
 
 afterEach(() => fake.close())
-
-const state = {
-  type: "f",
-  mode: 0o644,
-  uid: 0,
-  gid: 0,
-  size: 5,
-  mtimeNs: "-1",
-  ctimeNs: "15032385535000999999",
-  ino: "18446744073709551615",
-}
 
 const event = (message: object) => {
   agent.send(encodeFrame("EVENT", 1, Buffer.from(JSON.stringify(message))))

@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { afterEach, beforeEach, expect, it } from "vitest"
 import { connectedAgent, type ConnectedAgent } from "../testing/connected-agent.js"
-import { patience, type FakeAgent } from "../testing/fake-agent.js"
+import { fileState as state, patience, type FakeAgent } from "../testing/fake-agent.js"
 import { type AgentConnection, AgentGoneError } from "./connection.js"
 import { encodeFrame, limits } from "./frame.js"
 
@@ -18,16 +18,6 @@ beforeEach(connect)
 
 afterEach(() => fake.close())
 
-const state = {
-  type: "f",
-  mode: 0o644,
-  uid: 0,
-  gid: 0,
-  size: 5,
-  mtimeNs: "-1",
-  ctimeNs: "15032385535000999999",
-  ino: "18446744073709551615",
-}
 const changed = { path: "/caf\uefe9\n", was: null, now: { ...state, type: "l", target: "to" } }
 
 function output(bytes: Uint8Array | string, piece = limits.data): void {

@@ -108,8 +108,9 @@ async function startOnce(
     )
     return machine
   } catch (error) {
-    const words = await process.lastWords()
+    // First, as it waits for the end of a process that is just ending, and for its last words.
     const StartError = (await process.crashed()) ? MachineCrashError : MachineStartError
+    const words = await process.lastWords()
     network?.close()
     qmp?.close()
     await process.kill()

@@ -5,6 +5,18 @@ import { poll } from "../deadline.js"
 /** How long anything that a test waits for may take, in milliseconds. */
 export const patience = 10_000
 
+/** A regular file, as the agent tells of it, with numbers that only text can hold. */
+export const fileState = {
+  type: "f",
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  size: 5,
+  mtimeNs: "-1",
+  ctimeNs: "15032385535000999999",
+  ino: "18446744073709551615",
+}
+
 /** The guest's end of a connection. It answers hellos and nothing else. */
 export class FakeAgent {
   socket: Socket | undefined
