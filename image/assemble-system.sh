@@ -57,8 +57,9 @@ debugfs -w -R 'rmdir lost+found' "$out/base.raw"
 
 # Initialised in full now, because a kernel that did it later would write into every sandbox's layers. A snapshot holds
 # the journal as it was, and a restore replays it: in the smallest one there is, that takes as long after a thousand
-# commands as after ten.
+# commands as after ten. A sandbox with a larger disk has the file system grow, up to 1 TiB (268435456 blocks): with room for
+# the groups of more than that, one step would be too large for such a journal.
 chmod 0755 "$disk" "$disk/up" "$disk/up/workspace" "$disk/work"
-mke2fs -q -F -t ext4 -b 4096 -m 0 -J size=4 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 \
+mke2fs -q -F -t ext4 -b 4096 -m 0 -J size=4 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,resize=268435456 \
   -L disk -d "$disk" "$scratch/blank.raw" "$((disk_bytes / 4096))"
 qemu-img convert -O qcow2 -o cluster_size=16k "$scratch/blank.raw" "$out/blank.qcow2"

@@ -6,7 +6,7 @@ export type Content = ReadableStream<Uint8Array> | Blob | Uint8Array
 
 /** One request to the server. */
 export interface Call {
-  method: "GET" | "POST" | "PUT" | "DELETE"
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   /** The path's segments, not yet encoded. */
   path: readonly string[]
   /** What follows the path; what is undefined is left out. */

@@ -24,6 +24,13 @@ const vm: VMInfo = {
   agentHealthy: true,
   accelerator: "tcg",
   network: "none",
+  snapshots: "disk",
+  cpus: 1,
+  memory_mb: 512,
+  disk_gb: 10,
+  idle_timeout: null,
+  expires_at: null,
+  degraded: null,
   created_at: "2026-01-02T03:04:05.678Z",
 }
 
@@ -39,6 +46,7 @@ const snapshot: Snapshot = {
   bytes: 0,
   kind: "disk",
   damaged: false,
+  degraded: false,
   created_at: "2026-01-02T03:04:05.678Z",
 }
 
@@ -125,7 +133,7 @@ test("each method of a sandbox asks for its own path", async () => {
 })
 
 test("each method of time travel asks for its own path, with what it was given", async () => {
-  const restored = { message: "restored", kept: "box-kept" }
+  const restored = { message: "restored", kept: "box-kept", degraded: "its memory is damaged" }
   const undone = { message: "undone", snapshot: "initial" }
   const diff = {
     from: "v1",
@@ -177,6 +185,9 @@ test("each method of time travel asks for its own path, with what it was given",
     success: true,
     sandboxes: [{ name: "one" }, { name: "two" }],
   })
+  expect(await box.snapshot("v2", { memory: true })).toEqual({ success: true, snapshot })
+  expect(await box.fork("fork", { memory: true })).toMatchObject({ success: true })
+  expect(await client.fork("box", ["one", "two"], { memory: true })).toMatchObject({ success: true })
   expect(await box.diff("v1", undefined, { patch: "a & b" })).toEqual({ success: true, ...diff })
   expect(await box.diff("initial", "v1")).toMatchObject({ success: true })
   expect(await box.retention()).toEqual({ success: true, retention })
@@ -186,8 +197,17 @@ test("each method of time travel asks for its own path, with what it was given",
     { keep: true },
     { name: "fork", snapshot: "v1" },
     { names: ["one", "two"] },
+    { label: "v2", memory: true },
+    { name: "fork", memory: true },
+    { names: ["one", "two"], memory: true },
     { keep_last: 5, keep_days: null },
   ])
+})
+
+test("what its snapshots hold can come with a new sandbox", async () => {
+  await using server = await serverThatSays(vm, 201)
+  await new Client("ws_k", server.url).create("box", { snapshots: "machine" })
+  expect(server.requests[0]?.body).toBe('{"name":"box","snapshots":"machine"}')
 })
 
 test("limits can come with a new sandbox", async () => {

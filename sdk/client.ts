@@ -2,12 +2,12 @@ import type { Caller, Content } from "./call.js"
 import { environment } from "./environment.js"
 import { forkDeadlineMs } from "./fork-deadline.js"
 import type { CreateResult, ForkResult, ListResult, SandboxResult } from "./results.js"
-import { Sandbox } from "./sandbox.js"
+import { Sandbox, type ForkOptions } from "./sandbox.js"
 import { isVMInfo, isVMList } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
 import { realEffects, Transport } from "./transport.js"
 import type { WebSocketConstructor } from "./web-socket.js"
-import type { NetworkPolicy, Retention } from "./wire-types.js"
+import type { LifetimeSettings, NetworkPolicy, Retention } from "./wire-types.js"
 
 /** How to create a sandbox. */
 export interface CreateOptions {
@@ -19,6 +19,24 @@ export interface CreateOptions {
    * always. Forks and imports keep it.
    */
   network?: NetworkPolicy | undefined
+  /**
+   * What the snapshots hold that are taken after each command and change of files: `"disk"` (default), the files;
+   * `"machine"`, memory and processes too, so that a restore brings those back as well. Forks keep it.
+   */
+  snapshots?: "disk" | "machine" | undefined
+  /** Virtual processors; 1 when left out, at most as many as the host has. Forks and imports keep this and what follows. */
+  cpus?: number | undefined
+  /** Memory in MiB, a multiple of 256; 512 when left out. */
+  memory_mb?: number | undefined
+  /** Size of the disk in GiB; when left out that of the image, which is also the least. */
+  disk_gb?: number | undefined
+  /**
+   * Seconds without activity after which it is paused, until it is used again; null for never. The server's default, which
+   * is never unless it was set, when left out. Forks keep it.
+   */
+  idle_timeout?: LifetimeSettings["idle_timeout"]
+  /** Seconds after which it is destroyed with all its snapshots, whatever it does then; never when left out. */
+  ttl?: LifetimeSettings["ttl"]
   /** Whether a sandbox of yours that has the name already is as good; it stays as it is. Default false. */
   reuse?: boolean | undefined
 }
@@ -53,6 +71,7 @@ export class Client {
    * @param name unique on the server; 1 to 63 lower-case letters, digits and hyphens
    * @example
    * const created = await client.create("my-sandbox", { retention: { keep_last: 100 } })
+   * const large = await client.create("large", { cpus: 2, memory_mb: 2048, disk_gb: 50 })
    * const same = await client.create("my-sandbox", { reuse: true })
    * if (same.success) console.log(same.sandbox.name, same.reused)
    */
@@ -66,19 +85,17 @@ export class Client {
 
   /**
    * Makes new sandboxes from another one, which goes on: all of them or none. They share its disk until they change it.
+   * With `memory` they are running copies of one instant, each with its own hostname, random generator and network.
    * @param from the sandbox to fork
    * @param names those of the new sandboxes, 1 to 100
    * @param options.snapshot the snapshot to begin from; the present when left out
+   * @param options.memory whether memory and processes are copied too; a snapshot must hold them then
    * @example
    * const forks = await client.fork("my-sandbox", ["try-a", "try-b"])
    * if (forks.success) await Promise.all(forks.sandboxes.map((fork) => fork.run("make test")))
    */
-  async fork(
-    from: string,
-    names: readonly string[],
-    options: { snapshot?: string | undefined } = {},
-  ): Promise<ForkResult> {
-    const body = { names: names.map((name) => stringArgument("names", name)), snapshot: options.snapshot }
+  async fork(from: string, names: readonly string[], options: ForkOptions = {}): Promise<ForkResult> {
+    const body = { names: names.map((name) => stringArgument("names", name)), ...options }
     const path = ["vms", stringArgument("from", from), "forks"]
     const deadlineMs = forkDeadlineMs(names.length)
     const answer = await this.#caller.call({ method: "POST", path, body, deadlineMs }, isVMList)

@@ -58,7 +58,7 @@ export type {
   WriteResult,
 } from "./results.js"
 export type { BinaryRunOptions, RunOptions } from "./run.js"
-export { Sandbox } from "./sandbox.js"
+export { Sandbox, type ForkOptions } from "./sandbox.js"
 export { Terminal, type TerminalOptions } from "./terminal.js"
 export { unwrap } from "./unwrap.js"
 export type { WebSocketConstructor, WebSocketLike } from "./web-socket.js"
@@ -68,6 +68,7 @@ export type {
   Change,
   Diff,
   FileInfo,
+  LifetimeSettings,
   NetworkPolicy,
   Port,
   ProcessInfo,

@@ -94,7 +94,7 @@ export class Process<Data = string> {
 
   /**
    * Waits for its end: an exit code, or the signal that ended it. Fails with `interrupted` when the sandbox went back to a
-   * snapshot, and with `not_found` once the process is forgotten.
+   * snapshot, or was paused (then it can be waited for again), and with `not_found` once the process is forgotten.
    * @example
    * const end = await process.wait()
    * if (end.success) console.log(end.exitCode, end.signal)

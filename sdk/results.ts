@@ -62,10 +62,13 @@ export type SnapshotsResult = { success: true; snapshots: Snapshot[] } | Failure
 /** What `Sandbox.snapshot` answers. */
 export type SnapshotResult = { success: true; snapshot: Snapshot } | Failure
 
-/** What `Sandbox.restore` answers; `kept` names the sandbox that holds what was the present, if it was to be kept. */
+/**
+ * What `Sandbox.restore` answers; `kept` names the sandbox that holds what was the present, if it was to be kept;
+ * `degraded` says why memory and processes could not be brought back, if the snapshot has them and they are not.
+ */
 export type RestoreResult = ({ success: true } & RestoreAnswer) | Failure
 
-/** What `Sandbox.undo` answers; `snapshot` is the one that the sandbox is back at. */
+/** What `Sandbox.undo` answers; `snapshot` is the one that the sandbox is back at, `degraded` as for a restore. */
 export type UndoResult = ({ success: true } & UndoAnswer) | Failure
 
 /** What `Sandbox.diff` answers. */
@@ -92,7 +95,7 @@ export type WaitResult = ({ success: true } & ProcessEnd) | Failure
 /** What writing to a process answers. */
 export type WriteResult = { success: true } | Failure
 
-/** What `Sandbox.info` answers. */
+/** What `Sandbox.info`, `pause`, `resume` and `setLifetime` answer. */
 export type InfoResult = { success: true; vm: VMInfo } | Failure
 
 /** What `Sandbox.ports` answers: those that are public. */

@@ -44,7 +44,15 @@ import {
 } from "./shapes.js"
 import { stringArgument } from "./string-argument.js"
 import { Terminal, type TerminalOptions } from "./terminal.js"
-import type { Retention } from "./wire-types.js"
+import type { LifetimeSettings, Retention } from "./wire-types.js"
+
+/** How to fork a sandbox. */
+export interface ForkOptions {
+  /** The snapshot to begin from; the present when left out. */
+  snapshot?: string | undefined
+  /** Whether memory and processes are copied too; `snapshot` must hold them then. Default false. */
+  memory?: boolean | undefined
+}
 
 /** Milliseconds until an archive has begun, most of which the server needs to gather a large disk; just under Node's 300 s. */
 const gatheringMs = 290_000
@@ -178,11 +186,14 @@ export class Sandbox {
   /**
    * Takes a snapshot of the present.
    * @param label a name of your own for it: 1 to 64 letters, digits, `.`, `_` and `-`. No limit deletes one with a label.
+   * @param options.memory whether it holds the whole machine, with memory and processes, so that a restore brings those
+   *   back; when left out, as the sandbox's own snapshots do (see `CreateOptions.snapshots`)
    * @example
    * await sandbox.snapshot("tests-pass")
+   * await sandbox.snapshot("server-runs", { memory: true })
    */
-  async snapshot(label?: string): Promise<SnapshotResult> {
-    const call = { ...this.#request("POST", "snapshots"), body: { label } }
+  async snapshot(label?: string, options: { memory?: boolean | undefined } = {}): Promise<SnapshotResult> {
+    const call = { ...this.#request("POST", "snapshots"), body: { label, memory: options.memory } }
     const answer = await this.#caller.call(call, isSnapshot)
     return answer.success ? { success: true, snapshot: answer.body } : answer
   }
@@ -198,7 +209,9 @@ export class Sandbox {
   }
 
   /**
-   * Goes back to a snapshot. All snapshots after it are deleted, and the sandbox's processes end.
+   * Goes back to a snapshot. All snapshots after it are deleted, and the sandbox's processes end. One of the whole
+   * machine brings back those that ran when it was taken; `processes` finds commands among them. Where its memory is
+   * damaged only the files are back, and `degraded` says why.
    * @param options.keep whether what is the present now is first forked into a new sandbox, named in `kept`
    * @example
    * const restored = await sandbox.restore("tests-pass", { keep: true })
@@ -223,13 +236,16 @@ export class Sandbox {
   }
 
   /**
-   * Makes a new sandbox from this one, which goes on. It shares this one's disk until it changes it.
+   * Makes a new sandbox from this one, which goes on. It shares this one's disk until it changes it. With `memory` it is
+   * a running copy, whose hostname, random generator and network are its own; `Client.fork` makes many of one instant.
    * @param options.snapshot the snapshot to begin from; the present when left out
+   * @param options.memory whether memory and processes are copied too; a snapshot must hold them then
    * @example
    * const fork = await sandbox.fork("experiment", { snapshot: "tests-pass" })
+   * const twin = await sandbox.fork("twin", { memory: true })
    */
-  async fork(name: string, options: { snapshot?: string | undefined } = {}): Promise<SandboxResult> {
-    const body = { name: stringArgument("name", name), snapshot: options.snapshot }
+  async fork(name: string, options: ForkOptions = {}): Promise<SandboxResult> {
+    const body = { name: stringArgument("name", name), ...options }
     const call = { ...this.#request("POST", "fork"), body, deadlineMs: forkDeadlineMs(1) }
     const answer = await this.#caller.call(call, isVMInfo)
     return answer.success ? { success: true, sandbox: new Sandbox(this.#caller, answer.body.name) } : answer
@@ -293,8 +309,9 @@ export class Sandbox {
   }
 
   /**
-   * A snapshot's files and the sandbox's history up to it, as a tar archive compressed with zstd, for `Client.import`.
-   * The stream fails when the archive breaks off or nothing comes for a minute: only one that ends is complete.
+   * A snapshot's files and the sandbox's history up to it, as a tar archive compressed with zstd, for `Client.import`. Of
+   * one of the whole machine it holds the files, not the memory. The stream fails when the archive breaks off or nothing
+   * comes for a minute: only one that ends is complete.
    * @param options.snapshot the snapshot to export; the present when left out
    * @param options.image whether the guest's image goes with it, for servers that do not have it; default true
    * @example
@@ -367,8 +384,45 @@ export class Sandbox {
    * if (info.success) console.log(info.vm.status, info.vm.ssh_port)
    */
   async info(): Promise<InfoResult> {
-    const answer = await this.#caller.call(this.#request("GET"), isVMInfo)
-    return answer.success ? { success: true, vm: answer.body } : answer
+    return this.#info(this.#request("GET"))
+  }
+
+  /**
+   * Puts the memory of its machine on the server's disk and ends the machine, so that it takes neither memory nor processor
+   * time. Its next use brings all of it back where it was, processes included, also after a restart of the server and its
+   * host. What is waited for at that moment fails with `interrupted`, and goes on with the other processes then. A sandbox
+   * whose machine does not run stays as it is.
+   * @example
+   * const paused = await sandbox.pause()
+   * if (paused.success) console.log(paused.vm.status)
+   */
+  async pause(): Promise<InfoResult> {
+    return this.#info(this.#request("POST", "pause"))
+  }
+
+  /**
+   * Has its machine run, with the memory that it had when it was paused. Whatever else uses the sandbox does so too.
+   * `vm.degraded` tells when the memory was damaged and the machine started from its disk, without its processes.
+   * @example
+   * const resumed = await sandbox.resume()
+   * if (resumed.success && resumed.vm.degraded !== null) console.warn(resumed.vm.degraded)
+   */
+  async resume(): Promise<InfoResult> {
+    return this.#info(this.#request("POST", "resume"))
+  }
+
+  /**
+   * Sets when it is paused and destroyed by itself: after `idle_timeout` seconds in which nobody does anything in it, and
+   * `ttl` seconds from now. Null is never, and what is left out stays as it is.
+   *
+   * A command, a terminal, an SSH session, a transfer or watch of files and a connection to a port keep it awake for as long
+   * as they last. Processes in the background do not, nor does reading what they print.
+   * @example
+   * await sandbox.setLifetime({ idle_timeout: 600 })
+   * await sandbox.setLifetime({ ttl: 86_400 })
+   */
+  async setLifetime(lifetime: LifetimeSettings): Promise<InfoResult> {
+    return this.#info({ ...this.#request("PATCH"), body: lifetime })
   }
 
   /**
@@ -400,6 +454,11 @@ export class Sandbox {
   async [Symbol.asyncDispose](): Promise<void> {
     const destroyed = await this.destroy()
     if (!destroyed.success && destroyed.code !== "not_found") throw new OpenSandboxError(destroyed)
+  }
+
+  async #info(call: Call): Promise<InfoResult> {
+    const answer = await this.#caller.call(call, isVMInfo)
+    return answer.success ? { success: true, vm: answer.body } : answer
   }
 
   async #simple(call: Call): Promise<SimpleResult> {

@@ -43,6 +43,13 @@ const vmInfo: Shape<VMInfo> = {
   agentHealthy: "boolean",
   accelerator: "string",
   network: "string or object",
+  snapshots: "string",
+  cpus: "number",
+  memory_mb: "number",
+  disk_gb: "number",
+  idle_timeout: "number?",
+  expires_at: "string?",
+  degraded: "string?",
   created_at: "string",
 }
 
@@ -58,6 +65,7 @@ const snapshot: Shape<Snapshot> = {
   bytes: "number",
   kind: "string",
   damaged: "boolean",
+  degraded: "boolean",
   created_at: "string",
 }
 
@@ -152,10 +160,14 @@ export const isMessage = (value: unknown): value is { message: string } =>
   hasFields<{ message: string }>(value, { message: "string" })
 
 export const isRestoreAnswer = (value: unknown): value is RestoreAnswer =>
-  hasFields<RestoreAnswer>(value, { message: "string", kept: "optional string" })
+  hasFields<RestoreAnswer>(value, {
+    message: "string",
+    kept: "optional string",
+    degraded: "optional string",
+  })
 
 export const isUndoAnswer = (value: unknown): value is UndoAnswer =>
-  hasFields<UndoAnswer>(value, { message: "string", snapshot: "string" })
+  hasFields<UndoAnswer>(value, { message: "string", snapshot: "string", degraded: "optional string" })
 
 export const isTerminalTicket = (value: unknown): value is TerminalTicket =>
   hasFields<TerminalTicket>(value, { ticket: "string", expires_at: "string" })

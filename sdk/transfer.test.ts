@@ -18,6 +18,13 @@ const vm = {
   agentHealthy: true,
   accelerator: "tcg",
   network: "none",
+  snapshots: "disk",
+  cpus: 1,
+  memory_mb: 512,
+  disk_gb: 10,
+  idle_timeout: null,
+  expires_at: null,
+  degraded: null,
   created_at: "2026-01-02T03:04:05.678Z",
 }
 

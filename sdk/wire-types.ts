@@ -17,6 +17,9 @@ export type Diff = Schemas["Diff"]
 /** Which snapshots are kept and how much disk a sandbox may take: left out is the server's default, null is no limit. */
 export type Retention = Schemas["RetentionRequest"]
 
+/** When a sandbox is paused (`idle_timeout`) and destroyed (`ttl`) by itself, in seconds; null is never. */
+export type LifetimeSettings = Schemas["LifetimeRequest"]
+
 /** What a sandbox's guest may reach: nothing, every public address, or only what a list names. */
 export type NetworkPolicy = Schemas["NetworkPolicy"]
 

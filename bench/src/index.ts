@@ -9,12 +9,14 @@ import { flatRestore } from "./benchmarks/flat-restore.js"
 import { flatSnapshot } from "./benchmarks/flat-snapshot.js"
 import { fork } from "./benchmarks/fork.js"
 import { memory } from "./benchmarks/memory.js"
+import { pool } from "./benchmarks/pool.js"
 import { port } from "./benchmarks/port.js"
 import { restore } from "./benchmarks/restore.js"
 import { run } from "./benchmarks/run.js"
 import { startup } from "./benchmarks/startup.js"
 import { stream } from "./benchmarks/stream.js"
 import { unchanged } from "./benchmarks/unchanged.js"
+import { wholeMachine } from "./benchmarks/whole-machine.js"
 import { describeHost, hostLines } from "./host.js"
 import type { Measurement } from "./measurement.js"
 import { table, writeMeasurements } from "./report.js"
@@ -30,10 +32,12 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   run,
   unchanged,
   restore,
+  pool,
   "flat-snapshot": flatSnapshot,
   "flat-restore": flatRestore,
   fork,
   memory,
+  "whole-machine": wholeMachine,
   disk,
   compaction,
   port,

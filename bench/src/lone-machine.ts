@@ -72,6 +72,7 @@ export class LoneMachine {
     const args = commandLine({
       accelerator,
       image,
+      cpus: 1,
       memoryMiB,
       network: false,
       memoryFile: join(directory, "memory"),

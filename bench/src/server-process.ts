@@ -16,6 +16,8 @@ export interface ServerOptions {
   readonly apiKey: string
   /** Where images and templates are; the user's when left out. */
   readonly cacheDirectory?: string
+  /** How many machines it keeps ready. None when left out: every start is then the same. */
+  readonly poolSize?: number
 }
 
 /** A server in a process of its own, started as its users start it. */
@@ -33,12 +35,18 @@ export class ServerProcess {
   }
 
   /** Fulfilled when the server is ready. @throws Error with what it said when it ends or takes too long. */
-  static async start({ dataDirectory, apiKey, cacheDirectory }: ServerOptions): Promise<ServerProcess> {
+  static async start({
+    dataDirectory,
+    apiKey,
+    cacheDirectory,
+    poolSize = 0,
+  }: ServerOptions): Promise<ServerProcess> {
     const start = performance.now()
     const child = spawn(process.execPath, [cli, "serve", "--port", "0", "--data-dir", dataDirectory], {
       env: {
         ...process.env,
         OPENSANDBOX_API_KEY: apiKey,
+        OPENSANDBOX_POOL_SIZE: String(poolSize),
         ...(cacheDirectory !== undefined && { OPENSANDBOX_CACHE_DIR: cacheDirectory }),
       },
       stdio: ["ignore", "pipe", "pipe"],

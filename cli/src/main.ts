@@ -11,11 +11,14 @@ import { addImport } from "./commands/import.js"
 import { addInfo } from "./commands/info.js"
 import { addKeys } from "./commands/keys.js"
 import { addKill } from "./commands/kill.js"
+import { addLifetime } from "./commands/lifetime.js"
 import { addLogs } from "./commands/logs.js"
 import { addLs } from "./commands/ls.js"
+import { addPause } from "./commands/pause.js"
 import { addPort } from "./commands/port.js"
 import { addPs } from "./commands/ps.js"
 import { addRestore } from "./commands/restore.js"
+import { addResume } from "./commands/resume.js"
 import { addRetention } from "./commands/retention.js"
 import { addRm } from "./commands/rm.js"
 import { addRmSnapshot } from "./commands/rm-snapshot.js"
@@ -90,6 +93,9 @@ function buildProgram(context: Context): Command {
   addShow(program, context)
   addFork(program, context)
   addRetention(program, context)
+  addPause(program, context)
+  addResume(program, context)
+  addLifetime(program, context)
   addPort(program, context)
   addExport(program, context)
   addImport(program, context)

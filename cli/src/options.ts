@@ -36,6 +36,23 @@ export const maxSandboxesOption = () =>
     .argParser(parseCount)
     .default(100)
 
+export const memoryOption = () =>
+  new Option(
+    "--memory-mb <MiB>",
+    "how much memory all machines may have together (default: four fifths of the host's)",
+  )
+    .env("OPENSANDBOX_MEMORY_MB")
+    .argParser(parseCount)
+
+export const poolSizeOption = () =>
+  new Option(
+    "--pool-size <number>",
+    "how many machines are kept ready, for sandboxes to start sooner; 0 for none",
+  )
+    .env("OPENSANDBOX_POOL_SIZE")
+    .argParser(parsePoolSize)
+    .default(2)
+
 export const maxOutputOption = () =>
   new Option("--max-output <bytes>", "how much of each output stream a command's result carries")
     .env("OPENSANDBOX_MAX_OUTPUT")
@@ -63,6 +80,11 @@ export const durabilityOption = () =>
 /** A whole number of at least 1. */
 export function parseCount(text: string): number {
   if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("It is a whole number of at least 1.")
+  return Number(text)
+}
+
+function parsePoolSize(text: string): number {
+  if (!/^\d{1,2}$/.test(text)) throw new InvalidArgumentError("It is a whole number from 0 to 99.")
   return Number(text)
 }
 

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { pipeline } from "node:stream/promises"
 import { fileURLToPath } from "node:url"
 import { requireRoom, suiteIsMissing } from "./build-error.js"
 import { exists, once } from "./cache.js"
@@ -80,7 +79,7 @@ async function seal(directory: string, suite: Suite): Promise<void> {
   const hash = createHash("sha256")
   for (const file of ["vmlinuz", "base.raw", "blank.qcow2", ...moduleFiles.sort()]) {
     hash.update(file)
-    await pipeline(createReadStream(join(directory, file)), hash, { end: false })
+    for await (const chunk of createReadStream(join(directory, file))) hash.update(chunk as Buffer)
     await chmod(join(directory, file), 0o444)
   }
   const description = { suite, kernel, digest: hash.digest("hex") }

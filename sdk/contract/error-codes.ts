@@ -6,7 +6,7 @@ export const errorCodes = {
   not_found: { status: 404, meaning: "There is no such sandbox, snapshot, key, file or path for this key." },
   already_exists: { status: 409, meaning: "The name is taken." },
   busy: { status: 409, meaning: "The sandbox is doing something that this may not overlap with; try again." },
-  interrupted: { status: 409, meaning: "A restore, wipe or destroy ended the command before it was done." },
+  interrupted: { status: 409, meaning: "A restore, wipe, pause or destroy came before it was done." },
   aborted: { status: 409, meaning: "The caller gave up before it was done; what had begun was stopped." },
   too_large: { status: 413, meaning: "The request body, or the file that it asks for, is too large." },
   limit_reached: { status: 429, meaning: "A limit of the server is reached; destroy something first." },

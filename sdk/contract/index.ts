@@ -15,5 +15,6 @@ export {
 } from "./routes.js"
 export { networkPolicy } from "./schemas/network.js"
 export { processId } from "./schemas/process.js"
+export { cpus, memoryMb, memoryStep, mostDiskGb } from "./schemas/size.js"
 export { snapshotLabel } from "./schemas/snapshot.js"
 export { terminalResize, type TerminalMessage } from "./schemas/terminal.js"

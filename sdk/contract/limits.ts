@@ -4,6 +4,9 @@ export const defaultTimeoutSeconds = 30
 /** The longest timeout of a command, in seconds: 24 hours. */
 export const maxTimeoutSeconds = 86_400
 
+/** The longest time until a sandbox is paused or destroyed by itself, in seconds: a year. */
+export const maxLifetimeSeconds = 31_536_000
+
 /** The longest command, in bytes of UTF-8. */
 export const maxCommandBytes = 256 * 1024
 

@@ -37,6 +37,7 @@ const components = {
   RestoreRequest: schemas.restoreRequest,
   RestoreAnswer: schemas.restoreAnswer,
   UndoAnswer: schemas.undoAnswer,
+  LifetimeRequest: schemas.lifetimeRequest,
   RetentionRequest: schemas.retentionRequest,
   RetentionStatus: schemas.retentionStatus,
   RunRequest: schemas.runRequest,

@@ -4,7 +4,7 @@ import type { ErrorCode } from "./error-codes.js"
 
 /** One operation of the wire. */
 export interface Route {
-  method: "GET" | "POST" | "PUT" | "DELETE"
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   /** The path, with parameters as `:name`. */
   path: string
   /** Who may call: anyone, the holder of a key, or the holder of an admin key. */

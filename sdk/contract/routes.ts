@@ -2,6 +2,7 @@ import type { z } from "zod"
 import * as content from "./content.js"
 import { maxRunJsonBytes } from "./limits.js"
 import type { Route } from "./route.js"
+import { lifetimeRoutes } from "./routes/lifetime.js"
 import { portRoutes } from "./routes/ports.js"
 import { processRoutes } from "./routes/processes.js"
 import { fileRoutes } from "./routes/files.js"
@@ -205,7 +206,8 @@ export const routes = {
       "disk_full",
       "timeout",
     ],
-    summary: "Return to a snapshot; all snapshots after it are deleted and all processes end",
+    summary:
+      "Return to a snapshot; all snapshots after it are deleted, and all processes end but those that are in the snapshot",
   },
   undo: {
     method: "POST",
@@ -292,7 +294,7 @@ export const routes = {
     response: content.archive,
     status: 200,
     errors: ["invalid_request", "not_found", "busy", "damaged", "disk_full", "timeout"],
-    summary: "Get a snapshot of a sandbox, or its present, as an archive",
+    summary: "Get the files of a snapshot of a sandbox, or of its present, as an archive; memory is left out",
   },
   importVm: {
     method: "POST",
@@ -306,6 +308,7 @@ export const routes = {
     eventStream: true,
     summary: "Make a sandbox of an archive, which is verified first",
   },
+  ...lifetimeRoutes,
   ...portRoutes,
   ...processRoutes,
   ...directoryRoutes,

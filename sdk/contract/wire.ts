@@ -10,10 +10,10 @@ export interface components {
       /** @description The sandbox's name: a DNS label of 1 to 63 lower-case letters, digits and hyphens. */
       name: string
       /**
-       * @description `running`: its machine runs. `stopped`: no machine runs; the next use starts it. `restoring`: it is going back to a snapshot. `failed`: its machine cannot be started; a restore may mend it.
+       * @description `running`: its machine runs. `paused`: its memory is on the disk, and the next use goes on from there. `stopped`: no machine runs; the next use starts one. `restoring`: it is going back to a snapshot. `failed`: its machine cannot be started; a restore may mend it.
        * @enum {string}
        */
-      status: "running" | "stopped" | "restoring" | "failed"
+      status: "running" | "paused" | "stopped" | "restoring" | "failed"
       /** @description TCP port on the server's loopback address that speaks this API for just this sandbox. */
       agent_port: number
       /** @description TCP port on the server's loopback address that speaks SSH, user `sandbox`. */
@@ -26,6 +26,23 @@ export interface components {
        */
       accelerator: "kvm" | "tcg"
       network: components["schemas"]["NetworkPolicy"]
+      /** @description Virtual processors; at most as many as the host has. */
+      cpus: number
+      /** @description Memory in MiB, a multiple of 256. */
+      memory_mb: number
+      /** @description Size of the disk in GiB, as the guest sees it. */
+      disk_gb: number
+      /**
+       * @description What the snapshots hold that are taken after each command and change of files: `disk`, the files; `machine`, memory and processes too.
+       * @enum {string}
+       */
+      snapshots: "disk" | "machine"
+      /** @description Seconds without activity after which it is paused; null for never. */
+      idle_timeout: number | null
+      /** @description When it is destroyed with all its snapshots, ISO 8601 in UTC; null for never. */
+      expires_at: string | null
+      /** @description What was lost when it was last resumed, for people: its memory was damaged, so it started from its disk. Null when nothing was, and again once it is paused or restored. */
+      degraded: string | null
       /**
        * Format: date-time
        * @description When it was created, ISO 8601 in UTC.
@@ -58,12 +75,14 @@ export interface components {
       /** @description What it added on the server's disk when it was taken, in bytes. */
       bytes: number
       /**
-       * @description What it holds: `disk`, the files.
+       * @description What it holds: `disk`, the files; `machine`, memory, processes and files of one instant.
        * @enum {string}
        */
-      kind: "disk"
+      kind: "disk" | "machine"
       /** @description Whether what it rests on was damaged on the server's disk, so that it cannot be restored. */
       damaged: boolean
+      /** @description Whether its memory was damaged on the server's disk, so that a restore brings back its files alone. */
+      degraded: boolean
       /**
        * Format: date-time
        * @description When it was created, ISO 8601 in UTC.
@@ -83,6 +102,22 @@ export interface components {
       retention?: components["schemas"]["RetentionRequest"]
       /** @description What its guest may reach; `none` when left out. */
       network?: components["schemas"]["NetworkPolicy"]
+      /**
+       * @description What the snapshots hold that are taken after each command and change of files: `disk`, the files; `machine`, memory and processes too.
+       * @default disk
+       * @enum {string}
+       */
+      snapshots?: "disk" | "machine"
+      /** @description Virtual processors; at most as many as the host has. */
+      cpus?: number
+      /** @description Memory in MiB, a multiple of 256. */
+      memory_mb?: number
+      /** @description Size of the disk in GiB; at least that of the image's. Only what is written takes room on the host. */
+      disk_gb?: number
+      /** @description Seconds without activity after which the sandbox is paused; null for never. Activity is a command, a terminal, an SSH session, a transfer or watch of files and a connection to a port, from its begin to its end. Processes in the background are none, nor is who follows their output. */
+      idle_timeout?: number | null
+      /** @description Seconds from now after which the sandbox is destroyed, whatever it does then, with all its snapshots; null for never. */
+      ttl?: number | null
       /**
        * @description Whether a sandbox of the key that has the name already is as good; it stays as it is.
        * @default false
@@ -235,6 +270,11 @@ export interface components {
       name: string
       /** @description The snapshot to begin from, by its name or label; the present when left out. */
       snapshot?: string
+      /**
+       * @description Whether memory and processes are copied as well: the new sandboxes run on from the same instant. A snapshot must be one of the whole machine then.
+       * @default false
+       */
+      memory?: boolean
     }
     /** @description The sandboxes to make as copies of another one. */
     ForksRequest: {
@@ -242,6 +282,11 @@ export interface components {
       names: string[]
       /** @description The snapshot to begin from, by its name or label; the present when left out. */
       snapshot?: string
+      /**
+       * @description Whether memory and processes are copied as well: the new sandboxes run on from the same instant. A snapshot must be one of the whole machine then.
+       * @default false
+       */
+      memory?: boolean
     }
     /**
      * @description The snapshot to take.
@@ -250,6 +295,8 @@ export interface components {
     SnapshotRequest: {
       /** @description A name of one's own for the snapshot, unique in its sandbox and good wherever its name is: 1 to 64 letters, digits, `.`, `_` and `-`, with a letter or digit first. A snapshot with a label is kept for good. */
       label?: string
+      /** @description Whether it holds the whole machine, with memory and processes; when left out, as those that the sandbox takes by itself. */
+      memory?: boolean
     }
     /**
      * @description How to restore.
@@ -268,6 +315,8 @@ export interface components {
       message: string
       /** @description The name of the new sandbox that holds what was the present. */
       kept?: string
+      /** @description Why memory and processes of a snapshot of the whole machine could not be brought back, only its files; left out when all is as it was. */
+      degraded?: string
     }
     /** @description The sandbox is back at the snapshot before its newest one. */
     UndoAnswer: {
@@ -275,6 +324,15 @@ export interface components {
       message: string
       /** @description The name of the snapshot that the sandbox is back at. */
       snapshot: string
+      /** @description Why memory and processes of a snapshot of the whole machine could not be brought back, only its files; left out when all is as it was. */
+      degraded?: string
+    }
+    /** @description When the sandbox is paused and destroyed by itself. What is left out stays as it is. */
+    LifetimeRequest: {
+      /** @description Seconds without activity after which the sandbox is paused; null for never. Activity is a command, a terminal, an SSH session, a transfer or watch of files and a connection to a port, from its begin to its end. Processes in the background are none, nor is who follows their output. */
+      idle_timeout?: number | null
+      /** @description Seconds from now after which the sandbox is destroyed, whatever it does then, with all its snapshots; null for never. */
+      ttl?: number | null
     }
     /** @description Which snapshots are kept and how much disk the sandbox may take. Snapshots with a label and `initial` are always kept. A limit that is left out is the server's default; null is none. */
     RetentionRequest: {

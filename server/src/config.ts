@@ -20,12 +20,18 @@ export interface ServerConfig {
   logLevel?: string
   /** How many sandboxes there may be at the same time. */
   maxSandboxes: number
+  /** Memory that all machines may have together, in MiB. Default: four fifths of the host's. */
+  memoryMiB?: number
+  /** How many machines are kept ready for the sandboxes that start next; 0 for none. */
+  poolSize: number
   /** Bytes of each output stream of a command that its result carries. */
   maxOutputBytes: number
   /** The origins whose web pages may use the API, as in `https://example.com`. */
   allowedOrigins: readonly string[]
   /** The limits of sandboxes that have none of their own. */
   retention: Retention
+  /** Seconds without activity after which sandboxes are paused that have no timeout of their own; null for never. */
+  idleTimeout: number | null
   durability: Durability
 }
 

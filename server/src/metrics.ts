@@ -10,9 +10,12 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #refreshers: (() => void | Promise<void>)[] = []
 
-  /** Snapshots taken: `layer` sealed a layer, `name` is another name for one as nothing had changed. */
+  /**
+   * Snapshots taken: `layer` sealed a layer, `name` is another name for one as nothing had changed, `machine` holds memory
+   * and processes too.
+   */
   readonly snapshots = this.#labelledCounter("snapshots_total", "Snapshots taken, by what they cost.", {
-    kind: ["layer", "name"],
+    kind: ["layer", "name", "machine"],
   })
   /** The host's part of a snapshot, in seconds. */
   readonly snapshotSeconds = this.#histogram(
@@ -24,7 +27,26 @@ export class Metrics {
   readonly commands = this.#labelledCounter("commands_total", "Commands, by how they ended.", {
     outcome: ["ok", "timeout", "interrupted", "aborted", "failed"],
   })
+  /** How long guests stood still for snapshots of the whole machine, in seconds. */
+  readonly pauseSeconds = this.#histogram(
+    "machine_snapshot_pause_seconds",
+    "How long a guest stood still for a snapshot of the whole machine.",
+    [0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1],
+  )
+  /** Pauses by why they came, and resumes by what the machine started from. */
+  readonly pauses = this.#labelledCounter("pauses_total", "Sandboxes that were paused, by why.", {
+    reason: ["request", "idle"],
+  })
+  readonly resumes = this.#labelledCounter(
+    "resumes_total",
+    "Paused sandboxes that went on, by what from; `disk`: the memory was damaged.",
+    { from: ["memory", "disk"] },
+  )
   readonly restores = this.#counter("restores_total", "Restores that succeeded.")
+  readonly degradedRestores = this.#counter(
+    "degraded_restores_total",
+    "Restores that brought back the files of a snapshot of the whole machine, and not its memory.",
+  )
   /** Sandboxes that were made of others. */
   readonly forks = this.#counter("forks_total", "Sandboxes made as forks of others.")
 
@@ -54,8 +76,26 @@ export class Metrics {
   readonly layers = this.#gauge("layers", "Layers on the disk.")
   readonly layerBytes = this.#gauge("layer_bytes", "Bytes that the layers take on the disk.")
   readonly damagedLayers = this.#gauge("damaged_layers", "Layers that were found damaged.")
+  readonly memories = this.#gauge("memories", "Memories of machines on the disk.")
+  readonly memoryBytes = this.#gauge("memory_bytes", "Bytes that memories of machines take on the disk.")
+  readonly damagedMemories = this.#gauge("damaged_memories", "Memories that were found damaged.")
   readonly sandboxes = this.#gauge("sandboxes", "Sandboxes that exist.")
+  readonly memoryBudget = this.#gauge(
+    "memory_budget_bytes",
+    "Memory that all virtual machines may have together.",
+  )
+  readonly memoryCommitted = this.#gauge(
+    "memory_committed_bytes",
+    "Memory that virtual machines were admitted with: what they may come to take, not what they take.",
+  )
+  readonly pausedSandboxes = this.#gauge("paused_sandboxes", "Sandboxes that are paused.")
   readonly machines = this.#gauge("machines", "Virtual machines that run.")
+
+  /** Machines that were started: from the `pool` of those that were ready, or cloned from their `template`. */
+  readonly machineStarts = this.#labelledCounter("machine_starts_total", "Machines started, by what from.", {
+    from: ["pool", "template"],
+  })
+  readonly warmMachines = this.#gauge("warm_machines", "Machines that are ready to be used.")
 
   /** Has this called before each reading, to set gauges that are not kept up to date. */
   refreshBy(refresh: () => void | Promise<void>): void {

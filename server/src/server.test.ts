@@ -27,8 +27,10 @@ const start = () =>
     logLevel: "silent",
     maxSandboxes: 1,
     allowedOrigins: [],
+    poolSize: 0,
     maxOutputBytes: 1024,
     retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
+    idleTimeout: null,
     durability: "process",
   })
 

@@ -9,8 +9,8 @@ import { SmallDisk } from "../support/small-disk.js"
 import { occasions, perform, prepare, type Occasion } from "./operations.js"
 import { Stage } from "./stage.js"
 
-/** Room beside the copy of the image. */
-const roomBytes = 220 * 1024 * 1024
+/** Room beside the copy of the image: for layers, and for a template that memories rest on. */
+const roomBytes = 400 * 1024 * 1024
 
 /** An operation reaches each of its steps, in the background too, in a second or two. */
 const reachMs = 60_000

@@ -36,6 +36,29 @@ const operations = {
 
   labelRunning: async (stage) => takeLabelled(stage, await change(stage)),
 
+  labelMachine: (stage) => takeLabelled(stage, stage.changedHash, true),
+
+  labelMachineRunning: async (stage) => takeLabelled(stage, await change(stage), true),
+
+  deleteMachine: async (stage) => {
+    await takeLabelled(stage, stage.changedHash, true)
+    const left = stage.promises.of(box).slice(0, -1)
+    return stage.request([stage.promises.with({ [box]: left })], stage.sandbox(box).deleteSnapshot("late"))
+  },
+
+  restoreMachine: async (stage) => {
+    await takeLabelled(stage, stage.changedHash, true)
+    const back = stage.promises.of(box)
+    await stage.run(box, "echo late > late")
+    return stage.request([stage.promises.with({ [box]: back })], stage.sandbox(box).restore("late"))
+  },
+
+  forkMachine: async (stage) => {
+    const forked = [...stage.promises.of(box), { name: undefined, hash: await change(stage) }]
+    const effect = stage.promises.with({ fork: forked })
+    return stage.request([effect], stage.sandbox(box).fork("fork", { memory: true }))
+  },
+
   fork: async (stage) => {
     const forked = [...stage.promises.of(box), { name: undefined, hash: await change(stage) }]
     return stage.request([stage.promises.with({ fork: forked })], stage.sandbox(box).fork("fork"))
@@ -61,6 +84,17 @@ const operations = {
       [stage.promises.with({ "box-kept": kept, [box]: back })],
       stage.sandbox(box).restore(nameAt(back, -1), { keep: true }),
     )
+  },
+
+  pause: async (stage) => {
+    await change(stage)
+    return stage.request([], stage.sandbox(box).pause())
+  },
+
+  resume: async (stage) => {
+    await change(stage)
+    await stage.sandbox(box).pause()
+    return stage.request([], stage.sandbox(box).resume())
   },
 
   delete: (stage) => {
@@ -107,6 +141,18 @@ export const occasions: Readonly<Record<Failpoint, readonly Occasion[]>> = {
   "snapshot.sealed": [{ operation: "run" }, { operation: "run", machinesDie: true }],
   "snapshot.recorded": [{ operation: "run" }, { operation: "run", machinesDie: true }],
   "snapshot.named": [{ operation: "runWithoutChange" }],
+  "memory.announced": [{ operation: "labelMachine" }, { operation: "forkMachine", machinesDie: true }],
+  "memory.written": [
+    { operation: "labelMachine" },
+    { operation: "labelMachineRunning", machinesDie: true },
+    { operation: "forkMachine" },
+  ],
+  "machine-snapshot.recorded": [
+    { operation: "labelMachineRunning" },
+    { operation: "labelMachine", machinesDie: true },
+  ],
+  "memory.compressed": [{ operation: "labelMachine" }, { operation: "forkMachine" }],
+  "memories.file-removed": [{ operation: "deleteMachine" }],
   "present.sealed": [
     { operation: "labelRunning" },
     { operation: "fork" },
@@ -120,11 +166,26 @@ export const occasions: Readonly<Record<Failpoint, readonly Occasion[]>> = {
   "compaction.replaced": [{ operation: "delete" }, { operation: "runOften" }],
   "compaction.recorded": [{ operation: "delete" }, { operation: "runOften", machinesDie: true }],
   "restore.head-made": [{ operation: "restore" }],
-  "restore.machine-started": [{ operation: "restore" }, { operation: "restoreKeeping", machinesDie: true }],
-  "restore.recorded": [{ operation: "restoreKeeping" }, { operation: "restore", machinesDie: true }],
+  "restore.machine-started": [
+    { operation: "restore" },
+    { operation: "restoreMachine" },
+    { operation: "restoreKeeping", machinesDie: true },
+  ],
+  "restore.recorded": [
+    { operation: "restoreKeeping" },
+    { operation: "restoreMachine" },
+    { operation: "forkMachine" },
+    { operation: "restore", machinesDie: true },
+  ],
   "restore.machine-ending": [{ operation: "restore" }],
+  "pause.sealed": [{ operation: "pause" }, { operation: "pause", machinesDie: true }],
+  "pause.recorded": [{ operation: "pause" }, { operation: "pause", machinesDie: true }],
+  "pause.machine-ended": [{ operation: "pause" }],
+  "resume.head-made": [{ operation: "resume" }],
+  "resume.machine-started": [{ operation: "resume" }, { operation: "resume", machinesDie: true }],
+  "resume.recorded": [{ operation: "resume" }, { operation: "resume", machinesDie: true }],
   "fork.head-made": [{ operation: "forkSnapshot", nth: 2 }],
-  "fork.recorded": [{ operation: "fork" }],
+  "fork.recorded": [{ operation: "fork" }, { operation: "forkMachine" }],
   "delete.recorded": [{ operation: "delete" }],
   "destroy.recorded": [{ operation: "destroy" }],
   "destroy.machine-ended": [{ operation: "destroy" }],
@@ -152,9 +213,13 @@ function change(stage: Stage): Promise<string> {
   return stage.change("echo more >> unrecorded")
 }
 
-function takeLabelled(stage: Stage, hash: string | undefined): Promise<{ success: true } | Failure> {
+function takeLabelled(
+  stage: Stage,
+  hash: string | undefined,
+  memory = false,
+): Promise<{ success: true } | Failure> {
   const effect = stage.withSnapshot(box, { name: undefined, hash })
-  return stage.request([effect], stage.sandbox(box).snapshot("late"))
+  return stage.request([effect], stage.sandbox(box).snapshot("late", { memory }))
 }
 
 function nameAt(snapshots: readonly PromisedSnapshot[], place: number): string {

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import type { Failure, Sandbox } from "opensandbox"
 import { expect } from "vitest"
 import { eventually } from "../support/eventually.js"
+import { machineDirectories } from "../support/machines.js"
 import { succeeded } from "../support/results.js"
 import type { TestServer } from "../support/server.js"
 import { hashCommand } from "../support/workspace.js"
@@ -198,10 +199,11 @@ export class Stage {
   }
 
   async #expectLeft(layers: readonly string[]): Promise<void> {
-    const directory = (name: string) => readdir(join(this.server.dataDirectory, name))
+    const { dataDirectory } = this.server
     await eventually("nothing to be left of what was destroyed", goneMs, async () => {
       const files = await this.#layerFiles()
-      const others = [...(await directory("machines")), ...(await directory("scratch"))]
+      const below = ["memories", "templates", "scratch"].map((name) => readdir(join(dataDirectory, name)))
+      const others = (await Promise.all([machineDirectories(dataDirectory), ...below])).flat()
       return files.join() === layers.join() && others.length === 0 ? true : undefined
     })
   }

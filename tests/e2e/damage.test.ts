@@ -4,6 +4,7 @@ import type { Sandbox } from "opensandbox"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { exec } from "../support/cli.js"
 import { eventually } from "../support/eventually.js"
+import { flipBit } from "../support/flip-bit.js"
 import { killMachine } from "../support/machines.js"
 import { matching } from "../support/matchers.js"
 import { allLayersKnown, headOf, layerFile, layerOf } from "../support/recorded-layers.js"
@@ -34,20 +35,6 @@ function layerAt(sandbox: { name: string; snapshots: string[] }, place: number):
 
 function fileOf(layer: string): string {
   return layerFile(server.dataDirectory, layer)
-}
-
-/** Changes one bit in the middle of a file, as a failing disk would. */
-async function flipBit(path: string): Promise<void> {
-  const file = await open(path, "r+")
-  try {
-    const middle = Math.floor((await file.stat()).size / 2)
-    const byte = Buffer.alloc(1)
-    await file.read(byte, 0, 1, middle)
-    byte.writeUInt8(byte.readUInt8() ^ 1)
-    await file.write(byte, 0, 1, middle)
-  } finally {
-    await file.close()
-  }
 }
 
 async function damagedSnapshots(name: string): Promise<string[]> {

@@ -29,6 +29,13 @@ describe("the SDK's promises on a real machine", () => {
         agentHealthy: true,
         accelerator: matching(/^(kvm|tcg)$/),
         network: "none",
+        snapshots: "disk",
+        cpus: 1,
+        memory_mb: 512,
+        disk_gb: 10,
+        idle_timeout: null,
+        expires_at: null,
+        degraded: null,
         created_at: anyString,
       },
     ])
@@ -92,6 +99,7 @@ describe("the SDK's promises on a real machine", () => {
       kind: "disk",
       bytes: anyNumber,
       damaged: false,
+      degraded: false,
       created_at: anyString,
     }
     const ran = { ...common, duration_ms: anyNumber }

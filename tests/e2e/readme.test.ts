@@ -48,6 +48,8 @@ const examples: Record<string, Example> = {
     prepare: `${program("npm", "true")} ${program("git", "true")} echo '{}' > package.json`,
     prints: /^$/,
   },
+  "Bring back the whole machine": { prints: /^42\n/ },
+  "Pause and resume": { prints: /^$/ },
   Ports: {
     prints: /^http:\/\/8080-my-sandbox\.localhost:\d+\/\nhttp:\/\/8080-my-sandbox\.localhost:\d+\/\S+\n$/,
   },
@@ -60,6 +62,7 @@ const examples: Record<string, Example> = {
     prints: /^file_\d+\n1\n644 7 data\/input\.json\n.*^(create|change) .*app\/seen/ms,
     meanwhile: (sandbox) => sandbox.files.write("app/seen", String(Math.random()), { snapshot: false }),
   },
+  Size: { prints: /^$/ },
   Network: { prints: /^$/ },
 }
 

@@ -5,11 +5,15 @@ export interface ModelSnapshot {
   readonly name: string
   readonly label: string | null
   readonly tree: FileTree
+  /** What the machine had in memory; null for a snapshot of the disk alone. */
+  readonly mark: string | null
 }
 
-/** What a sandbox should be: its files now, and its snapshots from the oldest to the newest. */
+/** What a sandbox should be: its files now, what is in its memory, and its snapshots from the oldest to the newest. */
 export class SandboxModel {
   tree: FileTree
+  /** What its machine has in memory; empty for one that was started anew. */
+  mark = ""
   #snapshots: readonly ModelSnapshot[]
   #keepLast: number | null = null
 
@@ -21,7 +25,7 @@ export class SandboxModel {
   /** A sandbox that was just created. */
   static new(): SandboxModel {
     const tree: FileTree = new Map()
-    return new SandboxModel(tree, [{ name: "initial", label: null, tree }])
+    return new SandboxModel(tree, [{ name: "initial", label: null, tree, mark: null }])
   }
 
   get snapshots(): readonly ModelSnapshot[] {
@@ -42,15 +46,17 @@ export class SandboxModel {
     return this.#snapshots.some((snapshot) => snapshot.label === label)
   }
 
-  /** A snapshot of the present was taken. */
-  took(name: string, label: string | null = null): void {
-    this.#snapshots = [...this.#snapshots, { name, label, tree: this.tree }]
+  /** A snapshot of the present was taken. @param memory Whether of the whole machine. */
+  took(name: string, label: string | null = null, memory = false): void {
+    const mark = memory ? this.mark : null
+    this.#snapshots = [...this.#snapshots, { name, label, tree: this.tree, mark }]
     this.#forgetExpired()
   }
 
   /** Those after it are gone. */
   wentBackTo(place: number): void {
     this.tree = this.at(place).tree
+    this.mark = this.at(place).mark ?? ""
     this.#snapshots = this.#snapshots.slice(0, place + 1)
   }
 

@@ -11,12 +11,14 @@ export interface Step {
 export type Action =
   | { readonly kind: "run"; readonly change: Change; readonly recorded: boolean }
   | { readonly kind: "wipe" }
-  | { readonly kind: "snapshot"; readonly label: string | undefined }
+  | { readonly kind: "remember"; readonly mark: number }
+  | { readonly kind: "snapshot"; readonly label: string | undefined; readonly memory: boolean }
   | { readonly kind: "restore"; readonly to: Reference; readonly keep: boolean }
   | { readonly kind: "undo" }
   | { readonly kind: "delete"; readonly snapshot: Reference }
-  | { readonly kind: "fork"; readonly from: Reference | undefined }
+  | { readonly kind: "fork"; readonly from: Reference | undefined; readonly memory: boolean }
   | { readonly kind: "keep-last"; readonly count: number | null }
+  | { readonly kind: "pause"; readonly thenWake: boolean }
   | { readonly kind: "destroy" }
   | { readonly kind: "restart"; readonly inOrder: boolean }
 
@@ -36,13 +38,23 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   often(26, { kind: fc.constant("run"), change, recorded: fc.constant(true) }),
   often(4, { kind: fc.constant("run"), change, recorded: fc.constant(false) }),
   often(2, { kind: fc.constant("wipe") }),
-  often(4, { kind: fc.constant("snapshot"), label: fc.option(label, { nil: undefined }) }),
+  often(3, { kind: fc.constant("remember"), mark: fc.nat() }),
+  often(5, {
+    kind: fc.constant("snapshot"),
+    label: fc.option(label, { nil: undefined }),
+    memory: fc.boolean(),
+  }),
   often(4, { kind: fc.constant("restore"), to: reference, keep: fc.constant(false) }),
   often(1, { kind: fc.constant("restore"), to: reference, keep: fc.constant(true) }),
   often(3, { kind: fc.constant("undo") }),
   often(6, { kind: fc.constant("delete"), snapshot: reference }),
-  often(4, { kind: fc.constant("fork"), from: fc.option(reference, { nil: undefined }) }),
+  often(4, {
+    kind: fc.constant("fork"),
+    from: fc.option(reference, { nil: undefined }),
+    memory: fc.boolean(),
+  }),
   often(2, { kind: fc.constant("keep-last"), count: fc.option(count) }),
+  often(3, { kind: fc.constant("pause"), thenWake: fc.boolean() }),
   often(2, { kind: fc.constant("destroy") }),
   often(1, { kind: fc.constant("restart"), inOrder: fc.boolean() }),
 )

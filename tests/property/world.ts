@@ -15,6 +15,11 @@ const maxBoxes = 4
 /** How long what the server does in the background may take. */
 const backgroundMs = 30_000
 
+/** A file of the guest that is in its memory alone. */
+const markFile = "/dev/shm/mark"
+
+const lookCommand = `${listCommand}; if [ -e ${markFile} ]; then cat ${markFile}; fi`
+
 /** A sandbox and what it should be. */
 interface Box {
   readonly name: string
@@ -26,6 +31,7 @@ export class World {
   readonly #server: TestServer
   #boxes: readonly Box[] = []
   #forks = 0
+  #marks = 0
 
   constructor(server: TestServer) {
     this.#server = server
@@ -62,8 +68,10 @@ export class World {
         return this.#run(box, action.change, action.recorded)
       case "wipe":
         return this.#wipe(box)
+      case "remember":
+        return this.#remember(box, String(action.mark))
       case "snapshot":
-        return this.#snapshot(box, action.label)
+        return this.#snapshot(box, action.label, action.memory)
       case "restore":
         return this.#restore(box, action.to, action.keep)
       case "undo":
@@ -71,9 +79,11 @@ export class World {
       case "delete":
         return this.#delete(box, action.snapshot)
       case "fork":
-        return this.#fork(box, action.from)
+        return this.#fork(box, action.from, action.memory)
       case "keep-last":
         return this.#keepLast(box, action.count)
+      case "pause":
+        return this.#pause(box, action.thenWake)
       case "destroy":
         return this.#destroy(box)
       case "restart":
@@ -83,10 +93,10 @@ export class World {
 
   async #run({ name, model }: Box, { command, exitCode, apply }: Change, recorded: boolean): Promise<void> {
     // One command changes and looks, because each command is a machine's time.
-    const whole = `${command}; code=$?; ${listCommand}; exit $code`
+    const whole = `${command}; code=$?; ${lookCommand}; exit $code`
     const result = succeeded(await this.#server.sandbox(name).run(whole, { snapshot: recorded }))
     model.tree = apply(model.tree)
-    expect(result).toMatchObject({ stdout: listing(model.tree, sha256), stderr: "", exitCode })
+    expect(result).toMatchObject({ stdout: seen(model), stderr: "", exitCode })
     expect(result.snapshot !== null).toBe(recorded)
     if (result.snapshot !== null) model.took(result.snapshot)
   }
@@ -97,18 +107,25 @@ export class World {
     await this.#look(box)
   }
 
-  async #snapshot({ name, model }: Box, label: string | undefined): Promise<void> {
-    const result = await this.#server.sandbox(name).snapshot(label)
+  /** Has the machine keep something in nothing but its memory. */
+  async #remember({ name, model }: Box, mark: string): Promise<void> {
+    succeeded(await this.#server.sandbox(name).run(`echo ${mark} > ${markFile}`, { snapshot: false }))
+    model.mark = `${mark}\n`
+  }
+
+  async #snapshot({ name, model }: Box, label: string | undefined, memory: boolean): Promise<void> {
+    const result = await this.#server.sandbox(name).snapshot(label, { memory })
     if (label !== undefined && model.hasLabel(label)) expect(failed(result).code).toBe("already_exists")
-    else model.took(succeeded(result).snapshot.snapshot_name, label)
+    else model.took(succeeded(result).snapshot.snapshot_name, label, memory)
   }
 
   async #restore(box: Box, to: Reference, keep: boolean): Promise<void> {
     const { name, model } = box
     const { place, reference } = this.#meant(box, to)
     if (keep) await this.#makeRoom(box)
-    const { kept } = succeeded(await this.#server.sandbox(name).restore(reference, { keep }))
+    const { kept, degraded } = succeeded(await this.#server.sandbox(name).restore(reference, { keep }))
     expect(kept !== undefined).toBe(keep)
+    expect(degraded).toBeUndefined()
     if (kept !== undefined) await this.#adopt({ name: kept, model: model.copy() })
     model.wentBackTo(place)
     await this.#look(box)
@@ -138,12 +155,21 @@ export class World {
     }
   }
 
-  async #fork(box: Box, from: Reference | undefined): Promise<void> {
+  async #fork(box: Box, from: Reference | undefined, memory: boolean): Promise<void> {
     await this.#makeRoom(box)
     const target = from && this.#meant(box, from)
     const name = `fork-${(this.#forks += 1)}`
-    succeeded(await this.#server.sandbox(box.name).fork(name, { snapshot: target?.reference }))
-    await this.#adopt({ name, model: target ? box.model.forkAt(target.place) : box.model.fork() })
+    const options = { snapshot: target?.reference, memory }
+    const result = await this.#server.sandbox(box.name).fork(name, options)
+    const begin = target && box.model.at(target.place)
+    if (memory && begin?.mark === null) {
+      expect(failed(result).code).toBe("invalid_request")
+      return
+    }
+    succeeded(result)
+    const model = target ? box.model.forkAt(target.place) : box.model.fork()
+    if (memory) model.mark = begin?.mark ?? box.model.mark
+    await this.#adopt({ name, model }, memory)
   }
 
   async #keepLast({ name, model }: Box, count: number | null): Promise<void> {
@@ -151,9 +177,21 @@ export class World {
     model.keepsLast(count)
   }
 
+  /** Pauses a sandbox that has a file in memory, which must be there again when it wakes. */
+  async #pause({ name }: Box, thenWake: boolean): Promise<void> {
+    const sandbox = this.#server.sandbox(name)
+    const mark = String((this.#marks += 1))
+    succeeded(await sandbox.run(`echo ${mark} > /dev/shm/mark`, { snapshot: false }))
+    expect(succeeded(await sandbox.pause()).vm.status).toBe("paused")
+    if (!thenWake) return
+    const { stdout } = succeeded(await sandbox.run("cat /dev/shm/mark", { snapshot: false }))
+    expect(stdout).toBe(`${mark}\n`)
+  }
+
   async #restart(inOrder: boolean): Promise<void> {
     if (!inOrder) await this.#server.kill()
     await this.#server.restart()
+    if (inOrder) for (const { model } of this.#boxes) model.mark = ""
   }
 
   async #create(): Promise<void> {
@@ -176,7 +214,7 @@ export class World {
    * Drives a fork from now on. If what its origin was is in none of the snapshots, the fork has one more, of that; the
    * model cannot tell whether files that are the same were written again.
    */
-  async #adopt(fork: Box): Promise<void> {
+  async #adopt(fork: Box, memory = false): Promise<void> {
     const { model } = fork
     const { snapshots } = succeeded(await this.#server.sandbox(fork.name).snapshots())
     const before = new Set(model.snapshots.map((snapshot) => snapshot.name))
@@ -186,15 +224,15 @@ export class World {
     expect(more.length).toBeLessThanOrEqual(1)
     for (const { snapshot_name: name } of more) {
       expect(name).toMatch(/^fork_\d+$/)
-      model.took(name)
+      model.took(name, null, memory)
     }
     this.#boxes = [...this.#boxes, fork]
   }
 
   /** Compares the files with those of the model. */
   async #look({ name, model }: Box): Promise<void> {
-    const seen = succeeded(await this.#server.sandbox(name).run(listCommand, { snapshot: false }))
-    expect(seen).toMatchObject({ stdout: listing(model.tree, sha256), stderr: "", exitCode: 0 })
+    const result = succeeded(await this.#server.sandbox(name).run(lookCommand, { snapshot: false }))
+    expect(result).toMatchObject({ stdout: seen(model), stderr: "", exitCode: 0 })
   }
 
   async #compareSnapshots({ name, model }: Box): Promise<void> {
@@ -215,12 +253,19 @@ export class World {
 }
 
 /** What is compared of a snapshot that the server lists. */
-function shown({ snapshot_name, label, parent, damaged }: Snapshot) {
-  return { snapshot_name, label, parent, damaged }
+function shown({ snapshot_name, label, parent, kind, damaged, degraded }: Snapshot) {
+  return { snapshot_name, label, parent, kind, damaged, degraded }
 }
 
-function expected({ name, label }: ModelSnapshot, at: number, all: readonly ModelSnapshot[]) {
-  return { snapshot_name: name, label, parent: all[at - 1]?.name ?? null, damaged: false }
+function expected({ name, label, mark }: ModelSnapshot, at: number, all: readonly ModelSnapshot[]) {
+  const kind = mark === null ? "disk" : "machine"
+  const parent = all[at - 1]?.name ?? null
+  return { snapshot_name: name, label, parent, kind, damaged: false, degraded: false }
+}
+
+/** What {@link lookCommand} prints. */
+function seen({ tree, mark }: SandboxModel): string {
+  return `${listing(tree, sha256)}${mark}`
 }
 
 function sha256(text: string): string {

@@ -1,4 +1,5 @@
 import { readdirSync, readlinkSync, realpathSync } from "node:fs"
+import { readdir } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { eventually } from "./eventually.js"
 
@@ -18,6 +19,16 @@ export function runningMachines(dataDirectory: string): RunningMachine[] {
     .map((entry) => ({ pid: Number(entry), cwd: workingDirectory(entry) }))
     .filter(({ cwd }) => cwd.startsWith(`${machines}/`))
     .map(({ pid, cwd }) => ({ pid, id: basename(cwd) }))
+}
+
+/** Whether a machine waits for a sandbox to use it. */
+export function isWarm({ id }: { id: string }): boolean {
+  return id.startsWith("w")
+}
+
+/** The names of the directories that the machines of sandboxes have, whether they run or not. */
+export async function machineDirectories(dataDirectory: string): Promise<string[]> {
+  return (await readdir(join(dataDirectory, "machines"))).filter((id) => !isWarm({ id })).sort()
 }
 
 /** Ends a machine's process at once and waits until it is gone. */

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { Client, type Sandbox } from "opensandbox"
 import { WebSocket } from "ws"
 import { eventually } from "./eventually.js"
-import { killMachine, runningMachines, type RunningMachine } from "./machines.js"
+import { isWarm, killMachine, runningMachines, type RunningMachine } from "./machines.js"
 import { cli, repository } from "./repository.js"
 import { succeeded } from "./results.js"
 
@@ -92,9 +92,14 @@ export class TestServer {
     return succeeded(await this.client().create(`box-${this.#names}`)).sandbox
   }
 
-  /** Its machines that run now. */
+  /** The machines of its sandboxes that run now. */
   machines(): RunningMachine[] {
-    return runningMachines(this.dataDirectory)
+    return runningMachines(this.dataDirectory).filter((machine) => !isWarm(machine))
+  }
+
+  /** Its machines that wait to be used. */
+  warmMachines(): RunningMachine[] {
+    return runningMachines(this.dataDirectory).filter(isWarm)
   }
 
   /** Asks it to end. @throws Error when it does not, or does not end well. */
@@ -150,7 +155,7 @@ export class TestServer {
   /** Ends it and everything that it started, and removes its data. @throws Error when it left a machine behind. */
   async dispose(): Promise<void> {
     const problem = await this.stop().catch((error: unknown) => error)
-    const left = this.machines()
+    const left = runningMachines(this.dataDirectory)
     for (const machine of left) await killMachine(this.dataDirectory, machine)
     await rm(this.dataDirectory, { recursive: true, force: true })
     if (problem !== undefined) throw problem as Error
@@ -167,6 +172,8 @@ export class TestServer {
       cwd: repository,
       env: {
         ...process.env,
+        // Whether one is ready depends on what else goes on; who tests that says so.
+        OPENSANDBOX_POOL_SIZE: "0",
         ...this.#env,
         OPENSANDBOX_API_KEY: this.apiKey,
         OPENSANDBOX_DATA_DIR: this.dataDirectory,

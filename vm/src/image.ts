@@ -28,8 +28,21 @@ export interface Image {
   readonly base: string
   /** The formatted, empty disk on which the first layer of every sandbox rests (qcow2). */
   readonly blankDisk: string
+  /** Size of the blank disk, in bytes: no sandbox's disk is smaller. */
+  readonly blankBytes: number
   /** Size of the sandbox's disk as the guest sees it, in bytes. */
   readonly diskBytes: number
+}
+
+/**
+ * The image for a sandbox with a larger disk: what lies beyond the blank one is zero, until the guest's file system grows
+ * into it at its first mount.
+ *
+ * @param diskBytes At least those of the blank disk.
+ */
+export function withDisk(image: Image, diskBytes: number): Image {
+  if (diskBytes < image.blankBytes) throw new RangeError("a disk cannot be smaller than the blank one")
+  return { ...image, diskBytes }
 }
 
 /**
@@ -47,6 +60,7 @@ export async function openImage(directory: string): Promise<Image> {
   const { key, diskBytes } = imageFile.parse(JSON.parse(text))
   return {
     key,
+    blankBytes: diskBytes,
     diskBytes,
     kernel: join(directory, imageFiles.kernel),
     initramfs: join(directory, imageFiles.initramfs),

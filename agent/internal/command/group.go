@@ -31,6 +31,16 @@ func OpenGroups(path string) (*Groups, error) {
 	return &Groups{parent: fd}, nil
 }
 
+// Freeze has all processes of all groups stand still, or go on: none carries out an instruction after it, though what the
+// kernel has begun for one may still come to its end.
+func (g *Groups) Freeze(frozen bool) error {
+	value := "0"
+	if frozen {
+		value = "1"
+	}
+	return write(g.parent, "cgroup.freeze", value)
+}
+
 type group struct {
 	parent int
 	name   string
@@ -69,7 +79,11 @@ func (g *group) kill() error {
 }
 
 func (g *group) write(file, value string) error {
-	fd, err := syscall.Openat(g.parent, g.name+"/"+file, syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
+	return write(g.parent, g.name+"/"+file, value)
+}
+
+func write(directory int, file, value string) error {
+	fd, err := syscall.Openat(directory, file, syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: file, Err: err}
 	}

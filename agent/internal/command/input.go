@@ -13,6 +13,11 @@ func (p *Process) PID() int {
 	return p.pid
 }
 
+// Started is when the shell was started.
+func (p *Process) Started() time.Time {
+	return p.started
+}
+
 // WriteStdin writes input until the deadline, and answers how much the command has taken by then. With end it closes the
 // input once all is written.
 func (p *Process) WriteStdin(input []byte, end bool, deadline time.Time) (written int, err error) {

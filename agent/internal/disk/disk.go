@@ -50,10 +50,16 @@ type Disk struct {
 }
 
 // Mount mounts the disk, lays it over the base, and makes that the root of this process and of all that it
-// starts from now on. When it fails everything is as before.
-func Mount(device string, watch *dirt.Watch) (*Disk, error) {
+// starts from now on. When it fails everything is as before. The disk has size bytes, unless that is 0: then it has as many
+// as the kernel knows of.
+func Mount(device string, size int64, watch *dirt.Watch) (*Disk, error) {
 	if err := forgetBlocks(device); err != nil {
 		return nil, err
+	}
+	if size > 0 {
+		if err := awaitSize(device, size); err != nil {
+			return nil, err
+		}
 	}
 	if err := mount(device, own, "ext4", syscall.MS_NOATIME, quiet+","+frugal); err != nil {
 		return nil, err
@@ -87,6 +93,12 @@ func (d *Disk) letGo() {
 	d.top.Close()
 	d.upper.Close()
 	d.base.Close()
+}
+
+// Close lets go of a disk that somebody else unmounts.
+func (d *Disk) Close() {
+	d.letGo()
+	d.writes.close()
 }
 
 // View looks at the disk's files. The disk must stay mounted.

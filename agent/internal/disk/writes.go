@@ -21,6 +21,10 @@ func openWriteCount(device string) *writeCount {
 	return &writeCount{statistics}
 }
 
+func (w *writeCount) close() {
+	w.statistics.Close()
+}
+
 // read answers 0 when the kernel does not say.
 func (w *writeCount) read() uint64 {
 	line := make([]byte, 512)

@@ -35,6 +35,10 @@ type Guest struct {
 
 	mu   sync.Mutex
 	disk *disk.Disk
+	// Open since the setup.
+	random *os.File
+	// Whether what commands and processes started stands still.
+	frozen bool
 }
 
 // Ready says whether the machine was set up.
@@ -64,7 +68,8 @@ func (g *Guest) Setup(request protocol.Setup) (time.Duration, error) {
 	}
 	go func() {
 		defer g.mu.Unlock()
-		g.name(request)
+		g.name(request.Hostname, request.MachineID)
+		g.nameServer(request)
 	}()
 	return took, nil
 }
@@ -73,12 +78,9 @@ func (g *Guest) setUp(request protocol.Setup) (time.Duration, error) {
 	if g.disk != nil {
 		return 0, protocol.Errorf(protocol.CodeAlreadySetUp, "this machine was set up before")
 	}
-	entropy, err := base64.StdEncoding.DecodeString(request.Entropy)
-	if err == nil {
-		err = identity.Reseed(entropy)
-	}
-	if err == nil {
-		err = linux.SetRealtime(request.UnixTimeMs * int64(time.Millisecond))
+	var err error
+	if g.random, err = identity.OpenRandom(); err == nil {
+		err = g.renew(request.Entropy, request.UnixTimeMs)
 	}
 	if err != nil {
 		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
@@ -87,26 +89,47 @@ func (g *Guest) setUp(request protocol.Setup) (time.Duration, error) {
 		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
 	}
 	started := time.Now()
-	mounted, err := disk.Mount(request.Device, g.Dirt)
+	mounted, err := disk.Mount(request.Device, request.DiskBytes, g.Dirt)
 	if err != nil {
 		return 0, protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
+	}
+	if request.DiskBytes > 0 {
+		// The file system is the user's, who may have broken it so far that it cannot grow. What is in it matters more.
+		if err := mounted.Grow(request.DiskBytes); err != nil {
+			g.Log.Print(err)
+		}
 	}
 	g.disk = mounted
 	return time.Since(started), nil
 }
 
+// renew gives the machine a random generator and a clock that are not those of the machine that it was made of.
+func (g *Guest) renew(inBase64 string, unixTimeMs int64) error {
+	entropy, err := base64.StdEncoding.DecodeString(inBase64)
+	if err == nil {
+		err = identity.Reseed(g.random, entropy)
+	}
+	if err == nil {
+		err = linux.SetRealtime(unixTimeMs * int64(time.Millisecond))
+	}
+	return err
+}
+
 // name writes names to a disk that is the user's, if there are any. Where that fails the machine is none the worse.
-func (g *Guest) name(request protocol.Setup) {
-	if request.Hostname != "" {
-		if err := identity.SetHostname("/", request.Hostname); err != nil {
+func (g *Guest) name(hostname, machineID string) {
+	if hostname != "" {
+		if err := identity.SetHostname("/", hostname); err != nil {
 			g.Log.Printf("hostname: %v", err)
 		}
 	}
-	if request.MachineID != "" {
-		if err := identity.SetMachineID("/", request.MachineID); err != nil {
+	if machineID != "" {
+		if err := identity.SetMachineID("/", machineID); err != nil {
 			g.Log.Printf("machine id: %v", err)
 		}
 	}
+}
+
+func (g *Guest) nameServer(request protocol.Setup) {
 	if request.Network != nil {
 		if err := identity.SetNameServer("/", request.Network.DNS); err != nil {
 			g.Log.Printf("name server: %v", err)

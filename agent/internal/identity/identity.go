@@ -14,14 +14,15 @@ import (
 	"opensandbox/agent/internal/linux"
 )
 
+// OpenRandom opens the kernel's random generator. It stays open: later there may be something else by its name, which is
+// the user's to give.
+func OpenRandom() (*os.File, error) {
+	return os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
+}
+
 // Reseed feeds the kernel's random generator and makes it use that at once.
-func Reseed(entropy []byte) error {
+func Reseed(random *os.File, entropy []byte) error {
 	const rndAddEntropy, rndReseedCrng = 0x40085203, 0x5207
-	random, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer random.Close()
 	var pool struct {
 		bits, size int32
 		data       [512]byte

@@ -34,7 +34,7 @@ type End struct {
 
 func newProcess(text string, running *command.Process) *Process {
 	return &Process{
-		PID: running.PID(), Command: text, Started: time.Now(),
+		PID: running.PID(), Command: text, Started: running.Started(),
 		running: running, output: newRing(), writing: make(chan struct{}, 1),
 	}
 }
@@ -47,6 +47,10 @@ func (p *Process) supervise() {
 	status, _ := p.running.Wait()
 	copies.Wait()
 	p.running.Release()
+	p.ended(status)
+}
+
+func (p *Process) ended(status syscall.WaitStatus) {
 	p.mu.Lock()
 	p.end = &End{status, time.Now()}
 	p.mu.Unlock()
@@ -65,12 +69,17 @@ func (p *Process) keep(all *sync.WaitGroup, kind Kind, from *command.Output) {
 	go func() {
 		defer all.Done()
 		from.Copy(func(chunk []byte) error {
-			if heard := p.output.append(kind, chunk); !heard && len(chunk) == protocol.MaxData {
-				time.Sleep(floodPause)
-			}
+			p.Keep(kind, chunk)
 			return nil
 		})
 	}()
+}
+
+// Keep keeps what the process printed.
+func (p *Process) Keep(kind Kind, chunk []byte) {
+	if heard := p.output.append(kind, chunk); !heard && len(chunk) == protocol.MaxData {
+		time.Sleep(floodPause)
+	}
 }
 
 // End says how the process ended: nil as long as it runs.
@@ -98,7 +107,7 @@ func (p *Process) Write(input []byte, end bool, limit time.Duration) (written in
 	}
 	defer func() { <-p.writing }()
 	if p.End() != nil {
-		return 0, ended(p.PID)
+		return 0, hasEnded(p.PID)
 	}
 	return p.running.WriteStdin(input, end, deadline)
 }
@@ -106,7 +115,7 @@ func (p *Process) Write(input []byte, end bool, limit time.Duration) (written in
 // Signal sends a signal to the process and all in its process group; SIGKILL to everything that it started.
 func (p *Process) Signal(signal syscall.Signal) error {
 	if p.End() != nil {
-		return ended(p.PID)
+		return hasEnded(p.PID)
 	}
 	if signal == syscall.SIGKILL {
 		p.running.Kill()
@@ -119,12 +128,12 @@ func (p *Process) Signal(signal syscall.Signal) error {
 // Resize changes the size of its terminal, if it has one.
 func (p *Process) Resize(size protocol.Size) error {
 	if p.End() != nil {
-		return ended(p.PID)
+		return hasEnded(p.PID)
 	}
 	p.running.Resize(size)
 	return nil
 }
 
-func ended(pid int) error {
+func hasEnded(pid int) error {
 	return protocol.Errorf(protocol.CodeNoProcess, "the process %d has ended", pid)
 }

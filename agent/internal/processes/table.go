@@ -3,6 +3,7 @@ package processes
 import (
 	"sort"
 	"sync"
+	"syscall"
 
 	"opensandbox/agent/internal/command"
 	"opensandbox/agent/internal/protocol"
@@ -46,12 +47,34 @@ func (t *Table) Start(text string, start func() (*command.Process, error)) (*Pro
 	return process, nil
 }
 
-func (t *Table) reserve() error {
+// Adopt adds a process that was started elsewhere, however many there are. Who adds it hands over what it prints (Keep)
+// and how it ends (End).
+func (t *Table) Adopt(text string, running *command.Process) *Process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.prepare()
+	process := newProcess(text, running)
+	t.forget(process.PID)
+	t.running[process.PID] = process
+	return process
+}
+
+// End says how an adopted process ended, after all that it printed.
+func (t *Table) End(process *Process, status syscall.WaitStatus) {
+	process.ended(status)
+	t.retire(process)
+}
+
+func (t *Table) prepare() {
 	if t.running == nil {
 		t.running = map[int]*Process{}
 	}
+}
+
+func (t *Table) reserve() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.prepare()
 	if len(t.running)+t.starting >= maxRunning {
 		return protocol.Errorf(protocol.CodeTooManyProcesses, "%d processes run already", maxRunning)
 	}

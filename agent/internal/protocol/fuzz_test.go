@@ -39,6 +39,7 @@ func FuzzParseRequest(f *testing.F) {
 		`{"op":"setup","device":"/dev/vdb","hostname":"box","machineId":"0123456789abcdef0123456789abcdef","unixTimeMs":1,"entropy":"` +
 			`AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}`,
 		`{"op":"changes","limit":10}`, `{"op":"read","path":"/etc/hosts","limit":0}`, `{"op":"digest","paths":["a","b"]}`,
+		`{"op":"rehearse","device":"/dev/vdb"}`,
 	} {
 		f.Add([]byte(text))
 	}

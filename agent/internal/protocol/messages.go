@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// Hello opens a session.
+// Hello opens a session. Resumed says that the machine goes on from an instant of another one.
 type Hello struct {
 	Nonce    string `json:"nonce"`
 	Protocol int    `json:"protocol"`
+	Resumed  bool   `json:"resumed,omitempty"`
 }
 
 // Welcome answers a hello and carries its nonce.
@@ -31,10 +32,12 @@ type Ping struct {
 	Op string `json:"op"`
 }
 
-// Setup makes a freshly cloned machine the one it shall be. Without names it writes none to the disk.
+// Setup makes a freshly cloned machine the one it shall be. Without names it writes none to the disk; with DiskBytes the
+// disk is larger than it was before the machine was cloned.
 type Setup struct {
 	Op         string   `json:"op"`
 	Device     string   `json:"device"`
+	DiskBytes  int64    `json:"diskBytes,omitempty"`
 	Hostname   string   `json:"hostname,omitempty"`
 	MachineID  string   `json:"machineId,omitempty"`
 	UnixTimeMs int64    `json:"unixTimeMs"`
@@ -276,6 +279,14 @@ func ParseRequest(payload []byte) (any, error) {
 		return parse(payload, func(Ping) error { return nil })
 	case "setup":
 		return parse(payload, checkSetup)
+	case "rehearse":
+		return parse(payload, checkRehearse)
+	case "freeze":
+		return parse(payload, func(Freeze) error { return nil })
+	case "thaw":
+		return parse(payload, func(Thaw) error { return nil })
+	case "resume":
+		return parse(payload, checkResume)
 	case "exec":
 		return parse(payload, checkExec)
 	case "signalExec":
@@ -356,20 +367,29 @@ const (
 )
 
 func checkSetup(s Setup) error {
-	entropy, err := base64.StdEncoding.DecodeString(s.Entropy)
+	if !devicePath.MatchString(s.Device) {
+		return errors.New("device is not the path of a device")
+	}
+	if err := checkOwn(s.Hostname, s.MachineID, s.UnixTimeMs, s.Entropy); err != nil {
+		return err
+	}
+	return checkNetwork(s.Network)
+}
+
+// checkOwn checks what a machine has to itself.
+func checkOwn(hostname, machineID string, unixTimeMs int64, inBase64 string) error {
+	entropy, err := base64.StdEncoding.DecodeString(inBase64)
 	switch {
 	case err != nil || len(entropy) < minEntropy || len(entropy) > maxEntropy:
 		return fmt.Errorf("entropy is not %d to %d bytes in base64", minEntropy, maxEntropy)
-	case !devicePath.MatchString(s.Device):
-		return errors.New("device is not the path of a device")
-	case s.Hostname != "" && !dnsLabel.MatchString(s.Hostname):
+	case hostname != "" && !dnsLabel.MatchString(hostname):
 		return errors.New("hostname is not a DNS label")
-	case s.MachineID != "" && !hex32.MatchString(s.MachineID):
+	case machineID != "" && !hex32.MatchString(machineID):
 		return errors.New("machineId is not 32 hexadecimal digits")
-	case s.UnixTimeMs < 0 || s.UnixTimeMs > maxTime:
+	case unixTimeMs < 0 || unixTimeMs > maxTime:
 		return errors.New("unixTimeMs is not a time")
 	}
-	return checkNetwork(s.Network)
+	return nil
 }
 
 func checkNetwork(n *Network) error {

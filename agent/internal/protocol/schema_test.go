@@ -83,7 +83,9 @@ func TestCodesAreThoseOfTheSchema(t *testing.T) {
 func TestMessagesHaveTheFieldsOfTheSchema(t *testing.T) {
 	ours := map[string]any{
 		"hello": Hello{}, "welcome": Welcome{}, "ping": Ping{}, "setup": Setup{}, "exec": Exec{}, "sync": Sync{}, "wipe": Wipe{},
-		"pong": Pong{}, "setupDone": SetupDone{}, "execBegun": ExecBegun{}, "execDone": ExecDone{}, "syncDone": SyncDone{}, "wipeDone": WipeDone{},
+		"pong": Pong{}, "setupDone": SetupDone{}, "rehearse": Rehearse{}, "rehearseDone": RehearseDone{},
+		"freeze": Freeze{}, "freezeDone": FreezeDone{}, "thaw": Thaw{}, "thawDone": ThawDone{}, "resume": Resume{}, "resumeDone": ResumeDone{},
+		"execBegun": ExecBegun{}, "execDone": ExecDone{}, "syncDone": SyncDone{}, "wipeDone": WipeDone{},
 		"changes": Changes{}, "change": Change{}, "fileState": FileState{}, "changesDone": ChangesDone{},
 		"signalExec": SignalExec{}, "signalExecDone": SignalExecDone{},
 		"read": Read{}, "readDone": ReadDone{}, "digest": Digest{}, "digestDone": DigestDone{}, "failure": Error{},

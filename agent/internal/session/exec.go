@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/processes"
 	"opensandbox/agent/internal/protocol"
 )
 
@@ -14,22 +15,29 @@ func (s *session) exec(st *stream, request protocol.Exec) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.attach(process)
+	st.attach(process, func() *processes.Process {
+		return s.guest.Processes().Adopt(textOf(request), process)
+	})
 	if request.Pty != nil {
 		if err := s.event(st, protocol.ExecBegun{PID: process.PID()}); err != nil {
 			s.log.Printf("stream %d: %v", st.id, err)
 		}
 	}
 	var copies sync.WaitGroup
-	copyOutput(&copies, process.Stdout, s.stdout(st))
-	copyOutput(&copies, process.Stderr, s.stderr(st))
+	copyOutput(&copies, process.Stdout, s.stdout(st), processes.Stdout)
+	copyOutput(&copies, process.Stderr, s.stderr(st), processes.Stderr)
 	if process.Stdin != nil {
 		go s.feed(st, process)
 	}
 	status, ran := process.Wait()
 	copies.Wait()
 	st.stdin.close()
-	cancelled := st.detach()
+	cancelled, kept := st.detach()
+	if kept != nil {
+		process.Release()
+		s.guest.Processes().End(kept, status)
+		return nil, errGone
+	}
 	if cancelled && !process.WaitGone() {
 		s.log.Printf("stream %d: something of the command outlives its end", st.id)
 	}
@@ -61,7 +69,15 @@ func describe(done *protocol.ExecDone, status syscall.WaitStatus, cancelled bool
 	done.ExitCode = &code
 }
 
-func copyOutput(all *sync.WaitGroup, from *command.Output, to *output) {
+// textOf is what to call the command by.
+func textOf(request protocol.Exec) string {
+	if request.Command == nil {
+		return "bash -l"
+	}
+	return *request.Command
+}
+
+func copyOutput(all *sync.WaitGroup, from *command.Output, to *output, kind processes.Kind) {
 	if from == nil {
 		return
 	}
@@ -69,7 +85,11 @@ func copyOutput(all *sync.WaitGroup, from *command.Output, to *output) {
 	go func() {
 		defer all.Done()
 		from.Copy(func(chunk []byte) error {
-			_, err := to.Write(chunk)
+			written, err := to.Write(chunk)
+			if kept := to.stream.keeper(); err != nil && kept != nil {
+				kept.Keep(kind, chunk[written:])
+				return nil
+			}
 			return err
 		})
 	}()

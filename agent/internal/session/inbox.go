@@ -18,6 +18,7 @@ type inbox struct {
 	owed   int
 	used   int
 	ended  bool
+	left   bool
 	closed bool
 }
 
@@ -57,12 +58,20 @@ func (b *inbox) close() {
 	b.changed.Signal()
 }
 
+// leave says that no more input comes, though the host did not end it.
+func (b *inbox) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = true
+	b.changed.Signal()
+}
+
 // take waits for input and takes all there is. Without any, ended says whether the host ended the input; else
-// nobody reads it any more.
+// nobody reads it any more, or the host is no more to be heard.
 func (b *inbox) take() (input []byte, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.waiting) == 0 && !b.ended && !b.closed {
+	for len(b.waiting) == 0 && !b.ended && !b.left && !b.closed {
 		b.changed.Wait()
 	}
 	input, b.waiting = b.waiting, nil

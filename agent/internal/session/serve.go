@@ -81,9 +81,29 @@ func (s *Server) end() {
 	}
 }
 
+// leave ends the session, but not what runs in it.
+func (s *Server) leave() {
+	if s.session != nil {
+		s.session.leave()
+		s.session = nil
+	}
+}
+
+// thaw has what an earlier host froze go on, which may have ended before it could say so.
+func (s *Server) thaw() {
+	if err := s.Guest.Thaw(); err != nil {
+		s.Log.Printf("thaw: %v", err)
+	}
+}
+
 func (s *Server) greet(frame protocol.Frame) {
 	hello, err := protocol.ParseHello(frame.Payload)
-	s.end()
+	if hello.Resumed {
+		s.leave()
+	} else {
+		s.end()
+		s.thaw()
+	}
 	if err != nil {
 		s.decoder.Hunt()
 		return

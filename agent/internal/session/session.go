@@ -25,6 +25,10 @@ import (
 type Guest interface {
 	Uptime() time.Duration
 	Setup(protocol.Setup) (mount time.Duration, err error)
+	Rehearse(protocol.Rehearse) error
+	Freeze() error
+	Thaw() error
+	Resume(protocol.Resume) error
 	Start(protocol.Exec) (*command.Process, error)
 	Sync() (disk.Synced, error)
 	Wipe() error
@@ -67,6 +71,18 @@ func (s *session) end() {
 	for _, st := range s.streams {
 		st.cancel()
 	}
+}
+
+// leave lets the commands that still run go on as processes of no session: their host is no more to be heard, because
+// the machine goes on from an instant of another one.
+func (s *session) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams {
+		st.leave()
+	}
+	// Last: what a command says is kept from the moment at which it is not sent any more.
+	s.ended.Store(true)
 }
 
 // receive acts on a frame, without ever waiting. An error means that the host broke the protocol.
@@ -164,6 +180,14 @@ func (s *session) perform(st *stream, payload []byte) (any, error) {
 	case protocol.Setup:
 		mount, err := s.guest.Setup(request)
 		return protocol.SetupDone{OK: true, MountUs: mount.Microseconds()}, err
+	case protocol.Rehearse:
+		return protocol.RehearseDone{OK: true}, s.guest.Rehearse(request)
+	case protocol.Freeze:
+		return protocol.FreezeDone{OK: true}, s.guest.Freeze()
+	case protocol.Thaw:
+		return protocol.ThawDone{OK: true}, s.guest.Thaw()
+	case protocol.Resume:
+		return protocol.ResumeDone{OK: true}, s.guest.Resume(request)
 	case protocol.Exec:
 		return s.exec(st, request)
 	case protocol.SignalExec:

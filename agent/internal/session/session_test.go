@@ -35,6 +35,14 @@ func (g hostGuest) Uptime() time.Duration { return time.Second }
 
 func (g hostGuest) Setup(protocol.Setup) (time.Duration, error) { panic("a request that goes wrong") }
 
+func (g hostGuest) Rehearse(protocol.Rehearse) error { panic("a request that goes wrong") }
+
+func (g hostGuest) Freeze() error { return nil }
+
+func (g hostGuest) Thaw() error { return nil }
+
+func (g hostGuest) Resume(protocol.Resume) error { return nil }
+
 func (g hostGuest) Start(request protocol.Exec) (*command.Process, error) {
 	runner := command.Runner{Reaper: children}
 	return runner.Start(command.Spec{Command: *request.Command, Directory: g.directory, Stdin: request.Stdin})
@@ -304,6 +312,7 @@ func TestErrorsAreAnswered(t *testing.T) {
 		{`{"op":"exec","command":"true","user":"a:b","stdin":false,"sync":false}`, "bad_request"},
 		{`{"op":"wipe"}`, "wipe_incomplete"},
 		{`{"op":"changes","limit":0}`, "bad_request"},
+		{`{"op":"rehearse","device":"/dev/../etc"}`, "bad_request"},
 		{`{"op":"read","path":"","limit":1}`, "bad_request"},
 		{`{"op":"digest","paths":["a\u0000b"]}`, "bad_request"},
 		{`{"op":"setup","device":"/dev/vdb","hostname":"box","machineId":"` + strings.Repeat("0", 32) +

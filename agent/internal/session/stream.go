@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"opensandbox/agent/internal/command"
+	"opensandbox/agent/internal/processes"
 	"opensandbox/agent/internal/protocol"
 )
 
@@ -17,6 +18,8 @@ type stream struct {
 
 	mu        sync.Mutex
 	process   *command.Process
+	adopt     func() *processes.Process
+	kept      *processes.Process
 	onCancel  func()
 	cancelled bool
 }
@@ -25,22 +28,30 @@ func newStream(id uint32) *stream {
 	return &stream{id: id, stdin: newInbox(), stdout: newWindow(), stderr: newWindow()}
 }
 
-// attach makes the process the one that cancel kills.
-func (s *stream) attach(process *command.Process) {
+// attach makes the process the one that cancel kills, and that adopt makes one of no session when the stream is left.
+func (s *stream) attach(process *command.Process, adopt func() *processes.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.process = process
+	s.process, s.adopt = process, adopt
 	if s.cancelled {
 		process.Kill()
 	}
 }
 
-// detach says whether the stream was cancelled. From then on it can no longer be.
-func (s *stream) detach() bool {
+// detach says whether the stream was cancelled, or as what its command went on when it was left. From then on it can no
+// longer be.
+func (s *stream) detach() (cancelled bool, kept *processes.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.process = nil
-	return s.cancelled
+	s.process, s.adopt = nil, nil
+	return s.cancelled, s.kept
+}
+
+// keeper is what its command went on as when the stream was left; nil as long as it was not.
+func (s *stream) keeper() *processes.Process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept
 }
 
 // whenCancelled has act called once the stream is cancelled, which must not wait for anything; at once if it was.
@@ -57,6 +68,25 @@ func (s *stream) whenCancelled(act func()) {
 func (s *stream) cancel() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.end()
+}
+
+// leave lets the stream's command go on, with the input that has come and none of the host's from now on. Without one the
+// stream is cancelled.
+func (s *stream) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.adopt == nil || s.cancelled {
+		s.end()
+		return
+	}
+	s.kept = s.adopt()
+	s.stdin.leave()
+	s.stdout.close()
+	s.stderr.close()
+}
+
+func (s *stream) end() {
 	s.cancelled = true
 	s.stdin.close()
 	s.stdout.close()

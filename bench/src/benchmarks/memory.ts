@@ -17,26 +17,42 @@ const dailyWork = [
   "git init -q work 2>/dev/null; cd work && git status --short",
 ]
 
+/** What machines do before their memory is looked at. */
+interface Work {
+  readonly name: string
+  readonly commands: readonly string[]
+  /** How many commands are run. */
+  readonly count: number
+  /** In megabytes. */
+  readonly target: number
+}
+
+const works: readonly Work[] = [
+  { name: "one command", commands: ["true"], count: 1, target: 60 },
+  { name: `${commandCount} times "true"`, commands: ["true"], count: commandCount, target: 160 },
+  { name: `${commandCount} commands of daily work`, commands: dailyWork, count: commandCount, target: 160 },
+]
+
 export const memory: Benchmark = {
   title: "the memory of machines",
-  measure: async ({ client, dataDirectory }) => [
-    ...(await measured(client, dataDirectory, `${commandCount} times "true"`, ["true"])),
-    ...(await measured(client, dataDirectory, `${commandCount} commands of daily work`, dailyWork)),
-  ],
+  measure: async ({ client, dataDirectory }) => {
+    const measurements: Measurement[] = []
+    for (const work of works) measurements.push(...(await measured(client, dataDirectory, work)))
+    return measurements
+  },
 }
 
 /** Looks at several machines at once, as pages that they share are private to none. */
 async function measured(
   client: Client,
   dataDirectory: string,
-  what: string,
-  commands: readonly string[],
+  { name: what, commands, count, target }: Work,
 ): Promise<Measurement[]> {
   const sandboxes: Sandbox[] = []
   for (let machine = 0; machine < machineCount; machine += 1) {
     const { sandbox } = expectSuccess(await client.create(`memory-${machine}`))
     sandboxes.push(sandbox)
-    for (let done = 0; done < commandCount; done += 1) {
+    for (let done = 0; done < count; done += 1) {
       expectSuccess(await sandbox.run(commands[done % commands.length] ?? ""))
     }
   }
@@ -49,7 +65,7 @@ async function measured(
       what: `memory private to a machine after ${what}`,
       unit: "MB",
       values: machines.map((machine) => machine.private),
-      target: 160,
+      target,
     },
     {
       what: "- with its share of what it has in common (PSS)",
@@ -65,7 +81,8 @@ interface ProcessMemory {
 }
 
 async function memoryOfMachines(machines: string): Promise<ProcessMemory[]> {
-  const names = await readdir(machines)
+  // Those that wait in the pool have names of their own.
+  const names = (await readdir(machines)).filter((name) => name.startsWith("m"))
   return Promise.all(
     names.map(async (name) => memoryOf(Number(await readFile(join(machines, name, "pid"), "utf8")))),
   )

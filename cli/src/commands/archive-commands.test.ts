@@ -30,6 +30,13 @@ const vm = {
   agentHealthy: true,
   accelerator: "kvm",
   network: "none",
+  snapshots: "disk",
+  cpus: 1,
+  memory_mb: 512,
+  disk_gb: 10,
+  idle_timeout: null,
+  expires_at: null,
+  degraded: null,
   created_at: "2026-01-02T03:04:05.678Z",
 }
 

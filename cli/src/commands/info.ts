@@ -1,6 +1,7 @@
 import type { Command } from "commander"
 import { conclude, jsonFlag, type JsonOption } from "../conclude.js"
 import type { Context } from "../context.js"
+import { showDuration } from "../duration.js"
 import { examples } from "../examples.js"
 import { table } from "../table.js"
 
@@ -21,7 +22,14 @@ export function addInfo(program: Command, context: Context): void {
             ["status", vm.status],
             ["agent", vm.agentHealthy ? "healthy" : "silent"],
             ["accelerator", vm.accelerator === "tcg" ? "tcg (no isolation guarantee)" : vm.accelerator],
+            ["processors", String(vm.cpus)],
+            ["memory", `${vm.memory_mb} MiB`],
+            ["disk", `${vm.disk_gb} GiB`],
             ["network", typeof vm.network === "string" ? vm.network : vm.network.allow.join(" ")],
+            ["snapshots", vm.snapshots],
+            ["idle timeout", vm.idle_timeout === null ? "never" : showDuration(vm.idle_timeout)],
+            ["destroyed at", vm.expires_at ?? "never"],
+            ...(vm.degraded === null ? [] : [["degraded", vm.degraded]]),
             ["api port", vm.agent_port],
             ["ssh port", vm.ssh_port],
             ["created", vm.created_at],

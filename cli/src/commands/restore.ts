@@ -21,8 +21,9 @@ export function addRestore(program: Command, context: Context): void {
     )
     .action(async (name: string, snapshot: string, options: RestoreOptions) => {
       const result = await context.connect().sandbox(name).restore(snapshot, { keep: options.keep })
-      conclude(context, options, result, ({ message, kept }) =>
-        kept === undefined ? `${message}\n` : `${message}\nWhat was there is in the sandbox ${kept}\n`,
-      )
+      conclude(context, options, result, ({ message, kept, degraded }) => {
+        const keptIn = kept === undefined ? "" : `What was there is in the sandbox ${kept}\n`
+        return `${message}\n${keptIn}${degraded === undefined ? "" : `${degraded}\n`}`
+      })
     })
 }

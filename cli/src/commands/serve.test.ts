@@ -8,7 +8,7 @@ import { runCli } from "../testing/run-cli.js"
 let cache: string
 
 const variables = [
-  ...["API_KEY", "HOST", "PORT", "DATA_DIR", "MAX_SANDBOXES", "MAX_OUTPUT"],
+  ...["API_KEY", "HOST", "PORT", "DATA_DIR", "MAX_SANDBOXES", "MAX_OUTPUT", "MEMORY_MB", "POOL_SIZE"],
   ...["ALLOW_ORIGIN", "KEEP_LAST", "KEEP_DAYS", "MAX_SIZE", "QUOTA", "DURABILITY"],
 ]
 
@@ -93,15 +93,19 @@ test("options go before environment variables, and these before the defaults", a
   vi.stubEnv("OPENSANDBOX_DATA_DIR", "elsewhere")
   vi.stubEnv("OPENSANDBOX_API_KEY", "ws_env")
   vi.stubEnv("OPENSANDBOX_MAX_SANDBOXES", "7")
+  vi.stubEnv("OPENSANDBOX_POOL_SIZE", "0")
   vi.stubEnv("OPENSANDBOX_ALLOW_ORIGIN", "https://a.example, http://localhost:3000")
   vi.stubEnv("OPENSANDBOX_KEEP_LAST", "9")
   vi.stubEnv("OPENSANDBOX_KEEP_DAYS", "30")
   vi.stubEnv("OPENSANDBOX_MAX_SIZE", "500M")
   vi.stubEnv("OPENSANDBOX_QUOTA", "1G")
+  vi.stubEnv("OPENSANDBOX_IDLE_TIMEOUT", "15m")
   vi.stubEnv("OPENSANDBOX_DURABILITY", "disk")
   const { configs } = await serve([
     "--port",
     "4100",
+    "--memory-mb",
+    "4096",
     "--max-output",
     "1024",
     "--quota",
@@ -119,9 +123,12 @@ test("options go before environment variables, and these before the defaults", a
       imageDirectory: join(cache, "images", "abc"),
       apiKey: "ws_env",
       maxSandboxes: 7,
+      memoryMiB: 4096,
+      poolSize: 0,
       maxOutputBytes: 1024,
       allowedOrigins: ["https://a.example", "http://localhost:3000"],
       retention: { keepLast: null, keepDays: 30, maxBytes: 500_000_000, quotaBytes: 1_500_000_000 },
+      idleTimeout: 900,
       durability: "disk",
     },
   ])
@@ -135,9 +142,11 @@ test("the defaults are loopback, port 4000, the user's data directory, no limits
       host: "127.0.0.1",
       domain: "localhost",
       port: 4000,
+      poolSize: 2,
       allowedOrigins: [],
       dataDirectory: "/home/user/data/opensandbox",
       retention: { keepLast: null, keepDays: null, maxBytes: null, quotaBytes: null },
+      idleTimeout: null,
       durability: "process",
     },
   ])

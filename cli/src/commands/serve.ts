@@ -3,6 +3,7 @@ import type { Command } from "commander"
 import type { Context } from "../context.js"
 import { examples } from "../examples.js"
 import { exitCodes } from "../exit-codes.js"
+import { idleTimeoutOption, lifetimeHelp, secondsOrNull, type TimeLimit } from "../lifetime-options.js"
 import {
   allowOriginOption,
   dataDirectoryOption,
@@ -10,7 +11,9 @@ import {
   durabilityOption,
   hostOption,
   maxOutputOption,
+  memoryOption,
   maxSandboxesOption,
+  poolSizeOption,
   portOption,
 } from "../options.js"
 import {
@@ -29,12 +32,15 @@ interface ServeOptions {
   port: number
   dataDir: string
   maxSandboxes: number
+  memoryMb?: number
+  poolSize: number
   maxOutput: number
   allowOrigin: string[]
   keepLast: Limit
   keepDays: Limit
   maxSize: Limit
   quota: Limit
+  idleTimeout: TimeLimit
   durability: ServerConfig["durability"]
 }
 
@@ -47,18 +53,22 @@ export function addServe(program: Command, context: Context): void {
     .addOption(domainOption())
     .addOption(dataDirectoryOption())
     .addOption(maxSandboxesOption())
+    .addOption(memoryOption())
+    .addOption(poolSizeOption())
     .addOption(maxOutputOption())
     .addOption(allowOriginOption())
     .addOption(keepLastOption().env("OPENSANDBOX_KEEP_LAST").default("none"))
     .addOption(keepDaysOption().env("OPENSANDBOX_KEEP_DAYS").default("none"))
     .addOption(maxSizeOption().env("OPENSANDBOX_MAX_SIZE").default("none"))
     .addOption(quotaOption().env("OPENSANDBOX_QUOTA").default("none"))
+    .addOption(idleTimeoutOption().env("OPENSANDBOX_IDLE_TIMEOUT").default("none"))
     .addOption(durabilityOption())
     .addHelpText(
       "after",
       "\nOPENSANDBOX_API_KEY, if set, is accepted as the admin key; otherwise the first start makes one and prints it.\n" +
-        "The limits are those of every sandbox that has none of its own.\n" +
+        "The limits and the idle timeout are those of every sandbox that has none of its own.\n" +
         retentionHelp +
+        lifetimeHelp +
         examples(
           "opensandbox serve",
           "opensandbox serve --port 4100 --data-dir ./data",
@@ -94,6 +104,8 @@ async function serverConfig(options: ServeOptions): Promise<ServerConfig> {
     cacheDirectory,
     imageDirectory,
     maxSandboxes: options.maxSandboxes,
+    ...(options.memoryMb !== undefined && { memoryMiB: options.memoryMb }),
+    poolSize: options.poolSize,
     maxOutputBytes: options.maxOutput,
     allowedOrigins: options.allowOrigin,
     retention: {
@@ -102,6 +114,7 @@ async function serverConfig(options: ServeOptions): Promise<ServerConfig> {
       maxBytes: limitOrNull(options.maxSize),
       quotaBytes: limitOrNull(options.quota),
     },
+    idleTimeout: secondsOrNull(options.idleTimeout),
     durability: options.durability,
     ...(apiKey !== undefined && apiKey !== "" && { apiKey }),
   }

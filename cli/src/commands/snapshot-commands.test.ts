@@ -23,6 +23,7 @@ const snapshot = {
   duration_ms: 12.5,
   kind: "disk",
   damaged: false,
+  degraded: false,
   created_at: "now",
 }
 
@@ -38,9 +39,9 @@ const byHand = {
 test("snapshots shows labels, sizes and exit codes", async () => {
   api.answers["GET /vms/box/snapshots"] = { body: { snapshots: [snapshot, byHand] } }
   expect((await cli("snapshots", "box")).stdout).toBe(
-    "SNAPSHOT  LABEL           CREATED  SIZE    EXIT  COMMAND\n" +
-      "cmd_1                     now      143 kB  2     make\n" +
-      "snap_2    before-upgrade  now      143 kB\n",
+    "SNAPSHOT  LABEL           KIND  CREATED  SIZE    EXIT  COMMAND\n" +
+      "cmd_1                     disk  now      143 kB  2     make\n" +
+      "snap_2    before-upgrade  disk  now      143 kB\n",
   )
 })
 
@@ -49,6 +50,15 @@ test("snapshots shows which ones are damaged, where some are", async () => {
   const { stdout } = await cli("snapshots", "box")
   expect(stdout).toMatch(/^cmd_1 .* ok +make$/m)
   expect(stdout).toMatch(/^snap_2 .* DAMAGED$/m)
+})
+
+test("snapshots shows which ones are of the whole machine, and which of them have lost its memory", async () => {
+  const machine = { ...snapshot, kind: "machine" }
+  const degraded = { ...byHand, kind: "machine", degraded: true }
+  api.answers["GET /vms/box/snapshots"] = { body: { snapshots: [machine, degraded] } }
+  const { stdout } = await cli("snapshots", "box")
+  expect(stdout).toMatch(/^cmd_1 +machine .* ok +make$/m)
+  expect(stdout).toMatch(/^snap_2 .* machine .* DEGRADED$/m)
 })
 
 test("snapshots shows commands in a form that does nothing to the terminal", async () => {
@@ -70,6 +80,8 @@ test("snapshot takes one by hand, with a label or without", async () => {
     success: true,
     snapshot: byHand,
   })
+  await cli("snapshot", "box", "--label", "whole", "--memory")
+  expect(api.bodies.at(-1)).toEqual({ label: "whole", memory: true })
 })
 
 test("a label that is taken points at the snapshots, not at the sandboxes", async () => {
@@ -105,6 +117,14 @@ test("restore says what the server says, and where the present is kept", async (
     "restored\nWhat was there is in the sandbox box-2\n",
   )
   expect(api.bodies.at(-1)).toEqual({ keep: true })
+})
+
+test("restore and undo say when they brought back less than was taken", async () => {
+  const degraded = "Only the files are back."
+  api.answers["POST /vms/box/snapshots/whole/restore"] = { body: { message: "restored", degraded } }
+  expect((await cli("restore", "box", "whole")).stdout).toBe("restored\nOnly the files are back.\n")
+  api.answers["POST /vms/box/undo"] = { body: { message: "undone", snapshot: "whole", degraded } }
+  expect((await cli("undo", "box")).stdout).toBe("undone\nOnly the files are back.\n")
 })
 
 test("a damaged snapshot points at the others", async () => {

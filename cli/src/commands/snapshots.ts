@@ -15,6 +15,7 @@ export function addSnapshots(program: Command, context: Context): void {
     .addHelpText(
       "after",
       "\nSIZE is the room on disk that the snapshot added. One that is DAMAGED cannot be restored.\n" +
+        "A machine's has memory and processes; one that is DEGRADED has lost them, and its files are whole.\n" +
         examples("opensandbox snapshots my-box"),
     )
     .action(async (name: string, options: JsonOption) => {
@@ -24,17 +25,23 @@ export function addSnapshots(program: Command, context: Context): void {
 }
 
 function list(snapshots: readonly Snapshot[]): string {
-  const anyDamaged = snapshots.some(({ damaged }) => damaged)
+  const anyUnsound = snapshots.some(({ damaged, degraded }) => damaged || degraded)
   return table(
-    ["SNAPSHOT", "LABEL", "CREATED", "SIZE", "EXIT", ...(anyDamaged ? ["STATE"] : []), "COMMAND"],
+    ["SNAPSHOT", "LABEL", "KIND", "CREATED", "SIZE", "EXIT", ...(anyUnsound ? ["STATE"] : []), "COMMAND"],
     snapshots.map((each) => [
       each.snapshot_name,
       each.label ?? "",
+      each.kind,
       each.created_at,
       showByteSize(each.bytes),
       each.exit_code ?? "",
-      ...(anyDamaged ? [each.damaged ? "DAMAGED" : "ok"] : []),
+      ...(anyUnsound ? [stateOf(each)] : []),
       each.command ?? "",
     ]),
   )
+}
+
+function stateOf({ damaged, degraded }: Snapshot): string {
+  if (damaged) return "DAMAGED"
+  return degraded ? "DEGRADED" : "ok"
 }

@@ -12,6 +12,8 @@ export function addUndo(program: Command, context: Context): void {
     .addHelpText("after", examples("opensandbox undo my-box"))
     .action(async (name: string, options: JsonOption) => {
       const result = await context.connect().sandbox(name).undo()
-      conclude(context, options, result, ({ message }) => `${message}\n`)
+      conclude(context, options, result, ({ message, degraded }) =>
+        degraded === undefined ? `${message}\n` : `${message}\n${degraded}\n`,
+      )
     })
 }

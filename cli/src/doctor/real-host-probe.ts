@@ -69,7 +69,7 @@ async function tryAccelerator(imageDirectory: string): Promise<{ accelerator: st
       dataDirectory,
       cacheDirectory,
       image,
-      memoryMiB: 512,
+      size: { cpus: 1, memoryMiB: 512 },
       durability: "process",
     })
     return room.choice

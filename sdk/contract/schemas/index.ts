@@ -16,6 +16,7 @@ export {
 } from "./files.js"
 export { directorySize, packQuery, unpackAnswer, unpackQuery, watchQuery } from "./directories.js"
 export { createKeyRequest, keyInfo, keyList, keyParams, newKey } from "./key.js"
+export { lifetimeRequest } from "./lifetime.js"
 export { networkPolicy } from "./network.js"
 export { linkRequest, port, portLink, portList, portParams, portRequest, waitForPortRequest } from "./port.js"
 export {

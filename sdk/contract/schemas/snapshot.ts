@@ -4,6 +4,7 @@ import { bytes, createdAt, number, requestBody, sandboxName, snapshotReference }
 const labelRule =
   '"label" must be 1 to 64 letters, digits, ".", "_" and "-", with a letter or digit first, ' +
   'and neither "initial" nor a name as the server gives them, like "cmd_1"'
+const memoryRule = '"memory" must be true or false'
 const keepRule = '"keep" must be true or false'
 
 /** The names that only the server gives to snapshots. */
@@ -23,6 +24,13 @@ export const snapshotRequest = requestBody({
     .describe(
       "A name of one's own for the snapshot, unique in its sandbox and good wherever its name is: 1 to 64 letters, " +
         "digits, `.`, `_` and `-`, with a letter or digit first. A snapshot with a label is kept for good.",
+    ),
+  memory: z
+    .boolean({ error: memoryRule })
+    .optional()
+    .describe(
+      "Whether it holds the whole machine, with memory and processes; when left out, as those that the sandbox takes by " +
+        "itself.",
     ),
 })
   .prefault({})
@@ -56,10 +64,17 @@ export const snapshot = z
     exit_code: z.int().nullable().describe("That command's exit code."),
     duration_ms: z.number().nonnegative().nullable().describe("How long that command took, in milliseconds."),
     bytes: bytes.describe("What it added on the server's disk when it was taken, in bytes."),
-    kind: z.enum(["disk"]).describe("What it holds: `disk`, the files."),
+    kind: z
+      .enum(["disk", "machine"])
+      .describe("What it holds: `disk`, the files; `machine`, memory, processes and files of one instant."),
     damaged: z
       .boolean()
       .describe("Whether what it rests on was damaged on the server's disk, so that it cannot be restored."),
+    degraded: z
+      .boolean()
+      .describe(
+        "Whether its memory was damaged on the server's disk, so that a restore brings back its files alone.",
+      ),
     created_at: createdAt,
   })
   .describe("A named point that a sandbox can return to.")
@@ -68,10 +83,19 @@ export const snapshotList = z
   .object({ snapshots: z.array(snapshot).describe("The snapshots, by creation time.") })
   .describe("Snapshots.")
 
+const degraded = z
+  .string()
+  .optional()
+  .describe(
+    "Why memory and processes of a snapshot of the whole machine could not be brought back, only its files; left out " +
+      "when all is as it was.",
+  )
+
 export const restoreAnswer = z
   .object({
     message: z.string().describe("What was done, for people."),
     kept: z.string().optional().describe("The name of the new sandbox that holds what was the present."),
+    degraded,
   })
   .describe("The sandbox is back at the snapshot.")
 
@@ -79,5 +103,6 @@ export const undoAnswer = z
   .object({
     message: z.string().describe("What was done, for people."),
     snapshot: z.string().describe("The name of the snapshot that the sandbox is back at."),
+    degraded,
   })
   .describe("The sandbox is back at the snapshot before its newest one.")

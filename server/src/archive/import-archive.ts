@@ -16,7 +16,7 @@ import { requireSpace } from "../storage/space.js"
 import { asFailure } from "../storage/storage-failure.js"
 import { Teardown } from "../teardown.js"
 import { ArchiveReader } from "./archive-reader.js"
-import { announcedImage, diskName, imageEntry, type Manifest } from "./manifest.js"
+import { announcedImage, diskBytesOf, diskName, imageEntry, type Manifest } from "./manifest.js"
 import { asRefusal, refusal } from "./refusal.js"
 import type { Scratch } from "./scratch.js"
 
@@ -24,7 +24,7 @@ import type { Scratch } from "./scratch.js"
 export interface ImportMeans {
   readonly shelf: ImageShelf
   readonly scratch: Scratch
-  /** The largest disk that is taken in, in bytes as the guest sees it. */
+  /** The largest blank disk of an image that is taken in, in bytes. */
   readonly maxDiskBytes: number
   /** How the file of the disk shall name the image's blank disk, on which it rests. */
   readonly nameOfBlankDisk: (image: Image) => string
@@ -59,7 +59,7 @@ export async function importArchive(
     undo.add(() => directory.remove())
     const { image, isNew } = await receive(reader, directory.path, means.shelf, undo)
     await reader.close()
-    const disk = await takeInDisk(directory.path, image, means)
+    const disk = await takeInDisk(directory.path, image, diskBytesOf(reader.manifest), means)
     // Last, so that there is no image of an archive whose disk is refused.
     const shelved = isNew ? await means.shelf.adopt(dirname(image.base)) : image
     return { manifest: reader.manifest, image: shelved, disk, dispose: () => undo.run() }
@@ -124,14 +124,18 @@ async function findImage({ image }: Manifest, shelf: ImageShelf, undo: Teardown)
 }
 
 /** @returns the file of the verified disk; the one that came is gone. */
-async function takeInDisk(directory: string, image: Image, means: ImportMeans): Promise<string> {
+async function takeInDisk(
+  directory: string,
+  image: Image,
+  diskBytes: number,
+  means: ImportMeans,
+): Promise<string> {
   const [path, target] = [join(directory, receivedDisk), join(directory, diskName)]
   await requireSpace(directory, (await stat(path)).size)
   // Where it is now, and where it will be once the image is on the shelf.
   const [blankDisk, settled] = [image.blankDisk, means.shelf.path(image.key, imageFiles.blankDisk)]
   const base = { path: blankDisk, name: means.nameOfBlankDisk({ ...image, blankDisk: settled }) }
   try {
-    const { diskBytes } = image
     await copyForeignDisk({ path, diskBytes, backing: portableBacking, target, base })
   } catch (error) {
     throw asRefusal(error, diskName)

@@ -1,5 +1,5 @@
 import { contentFiles, digestOf, imageFiles, largestDiskFile, type ImageContent } from "@opensandbox/vm"
-import { networkPolicy } from "opensandbox/contract"
+import { cpus, memoryMb, mostDiskGb, networkPolicy } from "opensandbox/contract"
 import { z } from "zod"
 import { refusal } from "./refusal.js"
 
@@ -42,6 +42,8 @@ const largestImageFile = new Map([
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 const time = z.iso.datetime()
 
+const snapshotKind = z.enum(["disk", "machine"])
+
 const announcedFile = z.object({ name: z.string().max(100), bytes: z.int().nonnegative(), sha256 })
 
 const manifestSchema = z.object({
@@ -53,9 +55,25 @@ const manifestSchema = z.object({
     created_at: time,
     // Archives of earlier versions do not say.
     network: networkPolicy.optional(),
+    snapshots: snapshotKind.optional(),
+    // Its disk is the image's where it has no size of its own.
+    size: z
+      .object({
+        cpus,
+        memory_mb: memoryMb,
+        disk_bytes: z
+          .int()
+          .positive()
+          .multipleOf(4096)
+          .max(mostDiskGb * 1024 * mebibyte)
+          .nullable(),
+      })
+      .optional(),
   }),
   snapshot: z.object({
     name: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
+    // Of one of the whole machine the archive holds the files alone: its memory fits no other host's template.
+    kind: snapshotKind.optional(),
     label: z
       .string()
       .regex(/^[A-Za-z0-9._-]{1,64}$/)
@@ -88,7 +106,7 @@ export type ExportedSandbox = Pick<Manifest, "sandbox" | "snapshot">
 /**
  * Reads a manifest that came from elsewhere.
  *
- * @param maxDiskBytes The largest disk that is taken in, in bytes as the guest sees it.
+ * @param maxDiskBytes The largest blank disk of an image that is taken in, in bytes.
  * @throws Failure `invalid_request` when it is none, or announces other files than an export makes, or larger ones.
  */
 export function parseManifest(text: string, maxDiskBytes: number): Manifest {
@@ -112,6 +130,11 @@ export function announcedImage({ files }: Manifest): ImageContent | undefined {
   return Object.fromEntries(contents) as ImageContent
 }
 
+/** Size of the sandbox's disk as its guest sees it, in bytes. */
+export function diskBytesOf({ sandbox, image }: Pick<Manifest, "sandbox" | "image">): number {
+  return sandbox.size?.disk_bytes ?? image.disk_bytes
+}
+
 function asJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -122,13 +145,15 @@ function asJson(text: string): unknown {
 
 function requireExpectedFiles(manifest: Manifest, maxDiskBytes: number): void {
   const { files, image } = manifest
+  const diskBytes = diskBytesOf(manifest)
   const names = JSON.stringify(files.map(({ name }) => name))
   if (![entriesWithoutImage, entriesWithImage].some((expected) => JSON.stringify(expected) === names)) {
     throw refusal(`${manifestName} announces other files than an export makes`)
   }
   if (image.disk_bytes > maxDiskBytes) throw refusal("its disk is larger than those of this server")
+  if (diskBytes < image.disk_bytes) throw refusal(`${manifestName} contradicts itself about the disk`)
   for (const { name, bytes } of files) {
-    const most = name === diskName ? largestDiskFile(image.disk_bytes) : (largestImageFile.get(name) ?? 0)
+    const most = name === diskName ? largestDiskFile(diskBytes) : (largestImageFile.get(name) ?? 0)
     if (bytes > most) throw refusal(`${name} is larger than ${most} bytes`)
   }
   const announced = announcedImage(manifest)

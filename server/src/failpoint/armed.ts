@@ -16,11 +16,10 @@ let passed = 0
 /** Does what OPENSANDBOX_FAILPOINT asks for when its step is done for the nth time. */
 export const failpoint: (step: Failpoint) => void = (step) => {
   if (step !== armed?.step || ++passed !== armed.nth) return
-  writeSync(process.stderr.fd, `${JSON.stringify({ failpoint: step })}\n`)
-  armed.act()
+  armed.act(() => writeSync(process.stderr.fd, `${JSON.stringify({ failpoint: step })}\n`))
 }
 
-function parse(text: string): { step: Failpoint; nth: number; act: () => void } | undefined {
+function parse(text: string): { step: Failpoint; nth: number; act: (tell: () => void) => void } | undefined {
   if (text === "") return undefined
   const [, name, nth = "1", action = "kill"] = /^([a-z.-]+)(?::(\d+))?(?::(kill|fill))?$/.exec(text) ?? []
   const step = failpoints.find((known) => known === name)
@@ -28,12 +27,13 @@ function parse(text: string): { step: Failpoint; nth: number; act: () => void } 
   return { step, nth: Number(nth), act: actions[action as keyof typeof actions] }
 }
 
-function kill(): void {
+function kill(tell: () => void): void {
+  tell()
   process.kill(process.pid, "SIGKILL")
 }
 
 /** Fills the file system to the last byte, with the file `ballast` in OPENSANDBOX_DATA_DIR. */
-function fill(): void {
+function fill(tell: () => void): void {
   const file = openSync(join(process.env["OPENSANDBOX_DATA_DIR"] ?? "", "ballast"), "w", 0o600)
   for (let bytes = 1024 * 1024; bytes >= 1;) {
     try {
@@ -44,4 +44,5 @@ function fill(): void {
     }
   }
   closeSync(file)
+  tell()
 }

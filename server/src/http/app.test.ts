@@ -113,6 +113,10 @@ describe("time travel", () => {
       status: 201,
       body: { label: "v1.0" },
     })
+    expect(await send("POST", "/vms/box/snapshots", { body: { memory: true } })).toMatchObject({
+      status: 201,
+      body: { kind: "machine" },
+    })
     expect(await send("DELETE", "/vms/box/snapshots/cmd_1")).toMatchObject({
       status: 200,
       body: { message: 'Snapshot "cmd_1" of sandbox "box" is deleted' },
@@ -456,6 +460,9 @@ describe("a refusal", () => {
     ["a label with a space", "label", "POST", "/vms/box/snapshots", { label: "a b" }],
     ["a label like the server's names", "label", "POST", "/vms/box/snapshots", { label: "cmd_1" }],
     ["an optional body that is no JSON", "body", "POST", "/vms/box/snapshots", "label=v1"],
+    ["a memory that is a size", "memory", "POST", "/vms/box/snapshots", { memory: 512 }],
+    ["a fork's memory that is a word", "memory", "POST", "/vms/box/fork", { name: "x", memory: "all" }],
+    ["snapshots of nothing", "snapshots", "POST", "/vms", { name: "x", snapshots: "none" }],
     ["keep that is a word", "keep", "POST", "/vms/box/snapshots/initial/restore", { keep: "yes" }],
     ["forks without names", "names", "POST", "/vms/box/forks", { names: [] }],
     ["two forks of one name", "names", "POST", "/vms/box/forks", { names: ["a", "a"] }],

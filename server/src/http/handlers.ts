@@ -9,6 +9,7 @@ import type { Terminals } from "../terminals/terminals.js"
 import type { Handlers } from "./call.js"
 import { directoryHandlers } from "./directory-handlers.js"
 import { fileHandlers } from "./file-handlers.js"
+import { lifetimeHandlers } from "./lifetime-handlers.js"
 import { runCommand } from "./run-command.js"
 
 /** What the routes work with. */
@@ -60,7 +61,7 @@ export function createHandlers({
     }),
     listSnapshots: async ({ principal }) => ({ snapshots: await service().allSnapshots(principal.ownerId) }),
     takeSnapshot: ({ principal, params, body }) =>
-      service().takeSnapshot(principal.ownerId, params.name, body.label),
+      service().takeSnapshot(principal.ownerId, params.name, body),
     deleteSnapshot: async ({ principal, params }) => {
       await service().deleteSnapshot(principal.ownerId, params.name, params.snapshot)
       return { message: `Snapshot "${params.snapshot}" of sandbox "${params.name}" is deleted` }
@@ -70,8 +71,8 @@ export function createHandlers({
       return { message: backAt(params.name, params.snapshot), ...restored }
     },
     undo: async ({ principal, params }) => {
-      const { snapshot } = await service().undo(principal.ownerId, params.name)
-      return { message: backAt(params.name, snapshot), snapshot }
+      const undone = await service().undo(principal.ownerId, params.name)
+      return { message: backAt(params.name, undone.snapshot), ...undone }
     },
     readSnapshotFile: ({ principal, params, query }) =>
       service().readAt(principal.ownerId, params.name, params.snapshot, query.path),
@@ -79,8 +80,8 @@ export function createHandlers({
     ...directoryHandlers(service),
     diff: ({ principal, params, query }) => service().diff(principal.ownerId, params.name, query),
 
-    forkVm: async ({ principal, params, body: { name, snapshot } }) => {
-      const [vm] = await service().fork(principal.ownerId, params.name, { names: [name], snapshot })
+    forkVm: async ({ principal, params, body: { name, ...from } }) => {
+      const [vm] = await service().fork(principal.ownerId, params.name, { names: [name], ...from })
       if (vm === undefined) throw new Error("a fork answered with no sandbox")
       return vm
     },
@@ -105,6 +106,7 @@ export function createHandlers({
       return { message: `Something in sandbox "${params.name}" listens on port ${params.port}` }
     },
     ...processHandlers(service),
+    ...lifetimeHandlers(service),
 
     createKey: ({ body }) => keyring.create({ name: body.name, role: "user" }),
     listKeys: async () => ({ keys: await keyring.list() }),

@@ -11,6 +11,8 @@ export interface PinnedChain {
 /** A disk as it was when its topmost layer was sealed, for somebody to look at whose pins keep the files. */
 export interface SealedDisk {
   readonly imageKey: string
+  /** Null for as much as the image's blank disk has. */
+  readonly diskBytes: number | null
   /** The topmost layer; null is the image's blank disk. */
   readonly layer: string | null
   /** From the oldest to the topmost layer; empty for the blank disk. */

@@ -13,7 +13,7 @@ let layers: Record<string, Record<string, string | Uint8Array<ArrayBuffer> | num
 let opened: (string | null)[]
 let looking: Looking
 
-const disk = (layer: string | null): SealedDisk => ({ layer, imageKey: "image", chain: [] })
+const disk = (layer: string | null): SealedDisk => ({ layer, imageKey: "image", diskBytes: null, chain: [] })
 
 function fileOf(content: string): FileState {
   const times = { mtimeNs: "1", ctimeNs: "1" }

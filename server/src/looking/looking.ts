@@ -47,6 +47,11 @@ export class Looking {
     return { ...comparison, ...(text !== undefined && { patch: text }) }
   }
 
+  /** Gives back what is kept for those who look again soon. */
+  endIdle(): Promise<void> {
+    return this.#viewers.endIdle()
+  }
+
   /**
    * A file as it was.
    *

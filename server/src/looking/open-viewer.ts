@@ -1,20 +1,22 @@
-import { newLayerId, type Viewer } from "@opensandbox/vm"
+import { MemoryShortageError, newLayerId, type Viewer } from "@opensandbox/vm"
 import type { SealedDisk } from "../layers/layer-files.js"
 import type { SandboxMeans } from "../sandboxes/means.js"
+import { imageOf } from "../sandboxes/size.js"
 import { requireSpace } from "../storage/space.js"
+import { asFailure } from "../storage/storage-failure.js"
 
 /**
  * Opens a viewer of a disk, on a layer of its own that takes what its kernel writes, such as the journal's replay. The
  * database knows neither that layer nor the machine: after a sudden end of the server its next start removes both.
  *
  * @param disk Its files must stay until this is fulfilled.
- * @throws Failure `damaged`, `disk_full`; Error when the machine does not start.
+ * @throws Failure `damaged`, `disk_full`, `unavailable` when there is no memory for it; Error when the machine does not start.
  */
 export async function openViewer(disk: SealedDisk, means: SandboxMeans): Promise<Viewer> {
   const { room, images, health, dataDirectory } = means
   await requireSpace(dataDirectory)
   await health.requireSound(disk.chain)
-  const image = await images.get(disk.imageKey)
+  const image = await imageOf({ image_key: disk.imageKey, disk_bytes: disk.diskBytes }, images)
   const scratch = newLayerId()
   const removeScratch = () => room.disk.remove(scratch)
   try {
@@ -30,6 +32,7 @@ export async function openViewer(disk: SealedDisk, means: SandboxMeans): Promise
     }
   } catch (error) {
     await removeScratch()
-    throw error
+    // To try again at once would be of no use.
+    throw error instanceof MemoryShortageError ? asFailure(error) : error
   }
 }

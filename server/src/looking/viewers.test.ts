@@ -34,7 +34,7 @@ let closed: (string | null)[]
 let opening: Promise<void>
 let viewers: Viewers
 
-const disk = (layer: string | null): SealedDisk => ({ layer, imageKey: "image", chain: [] })
+const disk = (layer: string | null): SealedDisk => ({ layer, imageKey: "image", diskBytes: null, chain: [] })
 const log = pino({ level: "silent" })
 
 beforeEach(() => {
@@ -168,6 +168,15 @@ test("gives up a look that takes a minute, and its viewer", async () => {
   await vi.advanceTimersByTimeAsync(60_000)
   expect(await result).toBe("timeout")
   expect(closed).toEqual(["l1"])
+})
+
+test("closes those that nobody uses when it is asked to", async () => {
+  const { done, end } = hold("used")
+  await viewers.look(disk("idle"), () => Promise.resolve())
+  await viewers.endIdle()
+  expect(closed).toEqual(["idle"])
+  end()
+  await done
 })
 
 test("closes all of them at its end, also one that is just being opened", async () => {

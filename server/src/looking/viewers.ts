@@ -69,6 +69,12 @@ export class Viewers {
     }
   }
 
+  /** Ends the viewers that nobody uses just now. */
+  async endIdle(): Promise<void> {
+    const idle = [...this.#places].filter(({ looks }) => looks === 0)
+    await Promise.all(idle.map((place) => this.#end(place)))
+  }
+
   /** Ends all viewers; looks under way fail with `unavailable`. */
   async close(): Promise<void> {
     this.#closing = true

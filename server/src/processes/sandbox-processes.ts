@@ -28,8 +28,10 @@ type Activity<T> = (machine: Machine, era: AbortSignal) => Promise<T>
 interface ProcessMeans {
   /** Runs an activity as a command is run, on a machine that is up. */
   beside<T>(activity: Activity<T>): Promise<T>
-  /** The machine that runs now, if one does. */
-  present(): Present | undefined
+  /** The machine that runs now, if one does; that of a paused sandbox is resumed for it. */
+  present(): Promise<Present | undefined>
+  /** Keeps the sandbox from being paused for as long as an activity lasts. */
+  awake<T>(activity: () => Promise<T>): Promise<T>
 }
 
 /** The processes that the agent keeps in the sandbox's machine. */
@@ -57,7 +59,7 @@ export class SandboxProcesses implements Processes {
   }
 
   async list(): Promise<ProcessInfo[]> {
-    const present = this.#means.present()
+    const present = await this.#means.present()
     // A sandbox whose machine does not run has none, and needs none for that answer.
     return present === undefined
       ? []
@@ -99,7 +101,7 @@ export class SandboxProcesses implements Processes {
   }
 
   write(process: ProcessReference, input: ReadableStream<Uint8Array>, end: boolean): Promise<number> {
-    return this.#now(process, async ({ processes }) => {
+    return this.#act(process, async ({ processes }) => {
       let written = 0
       for await (const piece of inputPieces(input)) {
         const taken = await processes.write(process, piece, false)
@@ -112,16 +114,21 @@ export class SandboxProcesses implements Processes {
   }
 
   signal(process: ProcessReference, signal: string): Promise<void> {
-    return this.#now(process, ({ processes }) => processes.signal(process, signal))
+    return this.#act(process, ({ processes }) => processes.signal(process, signal))
   }
 
   resize(process: ProcessReference, { cols, rows }: TerminalSize): Promise<void> {
-    return this.#now(process, ({ processes }) => processes.resize(process, cols, rows))
+    return this.#act(process, ({ processes }) => processes.resize(process, cols, rows))
+  }
+
+  /** What somebody does to a process keeps the sandbox awake; what somebody only reads of one does not. */
+  #act<T>(process: ProcessReference, activity: Activity<T>): Promise<T> {
+    return this.#means.awake(() => this.#now(process, activity))
   }
 
   /** Asks the machine that runs now: where none does, there are no processes. */
   async #now<T>(process: ProcessReference, activity: Activity<T>): Promise<T> {
-    const present = this.#means.present()
+    const present = await this.#means.present()
     if (present === undefined) throw noProcess(process)
     return ask(present, activity)
   }

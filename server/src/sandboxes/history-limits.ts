@@ -50,12 +50,13 @@ export class HistoryLimits {
     })
   }
 
-  /** What the sandbox's layers take on the disk, those included that it shares with others. */
+  /** What the sandbox's layers and memories take on the disk, those included that it shares with others. */
   async diskBytes(): Promise<number> {
     const { store, layers, room } = this.#means
     const [head] = await layers.writable(this.#sandbox.id)
     const facts = head && (await room.disk.facts(head.id))
-    return (await store.sealedBytes(this.#sandbox.id)) + (facts?.bytes ?? 0)
+    const { id } = this.#sandbox
+    return (await store.sealedBytes(id)) + (await store.memoryBytes(id)) + (facts?.bytes ?? 0)
   }
 
   /** @throws Failure `quota_exceeded` when the sandbox takes as much as it may. */

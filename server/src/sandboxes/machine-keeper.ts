@@ -2,29 +2,27 @@ import { failpoint } from "#failpoint"
 import { newLayerId, type Image, type Machine, type RewrittenLayer } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import { pinChain } from "../layers/layer-files.js"
-import type { Unneeded } from "../layers/layer-rows.js"
 import type { SandboxRow, SnapshotRow } from "../store/tables.js"
 import { guestIdentity, type SandboxMeans } from "./means.js"
 import { requireSpace } from "../storage/space.js"
 import { networkOf } from "./network.js"
-import { NextLayer } from "./next-layer.js"
+import { imageOf, sizeOf } from "./size.js"
+import { Pause } from "../pausing/pause.js"
 import { restAfterStart, type Rest } from "./rest.js"
-import type { Fork, NewSnapshot } from "./sandbox-store.js"
+import type { Fork, Freed } from "./sandbox-store.js"
+import { Sealing, type Present } from "./sealing.js"
 import { settleHead } from "./settle-head.js"
-import { asFailure, diskFull } from "../storage/storage-failure.js"
+import { resumeMachine } from "./whole-machine.js"
+import { asFailure } from "../storage/storage-failure.js"
 
 /** How long a machine that is stopped in order may take to write its files out. */
 const stopMilliseconds = 5_000
 
-/** How long a guest may take to write its files out before its present state is kept. */
-const syncMilliseconds = 30_000
-
-/** A sealed layer that holds what the disk holds. */
-interface Present {
-  /** null is the image's blank disk. */
-  readonly layer: string | null
-  /** What it added on the disk; 0 when the disk had not changed since it was sealed. */
-  readonly bytes: number
+/** A machine that is up, what its disk holds, and why it has lost its memory. */
+interface StartedMachine {
+  readonly machine: Machine
+  readonly rest: Rest
+  readonly degraded?: string | undefined
 }
 
 /**
@@ -35,25 +33,36 @@ interface Present {
  * a start of the server removes what it does not know.
  */
 export class MachineKeeper {
+  /** Seals what the machine writes. */
+  readonly sealing: Sealing
   readonly #sandbox: SandboxRow
   readonly #means: SandboxMeans
+  readonly #pause: Pause
   #machine: Machine | undefined
   #lastStartFailed = false
-  /** Unknown for a machine that was started on a head with changes, until the next snapshot. */
-  #rest: Rest | undefined
-  readonly #next: NextLayer
   /** Settles when the machine that the last restore left has given its memory back. */
   #leftBehind: Promise<void> = Promise.resolve()
 
   constructor(sandbox: SandboxRow, means: SandboxMeans) {
     this.#sandbox = sandbox
     this.#means = means
-    this.#next = new NextLayer(sandbox, means)
+    this.sealing = new Sealing(sandbox, means)
+    this.#pause = new Pause(sandbox, means)
   }
 
   /** The machine, unless none runs. */
   get machine(): Machine | undefined {
     return this.#machine
+  }
+
+  /** Whether its memory is on the disk, for its next machine. */
+  get isPaused(): boolean {
+    return this.#pause.isOn
+  }
+
+  /** What was lost when it was last resumed, for people; null when nothing was. */
+  get degraded(): string | null {
+    return this.#pause.degraded
   }
 
   /** Whether the last attempt to start a machine failed. */
@@ -64,7 +73,6 @@ export class MachineKeeper {
   /** Takes charge of a machine that already runs on the sandbox's head. */
   take(machine: Machine, rest?: Rest): void {
     this.#machine = machine
-    this.#rest = rest
     this.#lastStartFailed = false
     const ended = (error?: unknown) => {
       if (this.#machine !== machine) return
@@ -78,7 +86,7 @@ export class MachineKeeper {
     machine.ended.then(() => {
       ended()
     }, ended)
-    this.#next.make(machine)
+    this.sealing.begin(machine, rest)
   }
 
   /**
@@ -93,48 +101,11 @@ export class MachineKeeper {
         if (this.#machine.stalled) await this.#machine.resume()
         return this.#machine
       }
-      return await this.#startFromHead()
+      return await (this.#pause.isOn ? this.#goOn() : this.#startFromHead())
     } catch (error) {
       this.#lastStartFailed = true
       throw this.#failure(error)
     }
-  }
-
-  /**
-   * Takes a snapshot of what the guest has synced.
-   *
-   * @param surelyWrote Whether the guest says that it has written; then nobody else needs to be asked.
-   * @returns the milliseconds that it took on the host.
-   * @throws Failure when it could not be recorded: the machine is ended then, and its next start sorts the layers out.
-   */
-  async snapshot(machine: Machine, snapshot: NewSnapshot, surelyWrote: boolean): Promise<number> {
-    const { store, metrics } = this.#means
-    await this.#ready(machine)
-    const started = performance.now()
-    const took = (kind: "layer" | "name") => {
-      const milliseconds = performance.now() - started
-      metrics.snapshots.inc({ kind })
-      metrics.snapshotSeconds.observe(milliseconds / 1000)
-      return milliseconds
-    }
-    return this.#recording(machine, async () => {
-      const [writes] = await Promise.all([
-        surelyWrote ? undefined : machine.activity().then((activity) => activity.writes),
-        this.#means.reserve.giveWhenFull(),
-      ])
-      if (writes !== undefined && this.#rest?.writes === writes) {
-        await store.nameLayer(this.#sandbox.id, this.#rest.layer, snapshot)
-        failpoint("snapshot.named")
-        return took("name")
-      }
-      const sealed = await this.#seal(machine, writes)
-      failpoint("snapshot.sealed")
-      await store.addSnapshot(this.#sandbox.id, sealed, snapshot)
-      failpoint("snapshot.recorded")
-      const milliseconds = took("layer")
-      this.#sealed(machine, sealed.layer)
-      return milliseconds
-    })
   }
 
   /**
@@ -146,20 +117,36 @@ export class MachineKeeper {
   async present(): Promise<Present> {
     await this.#endOfEnding().catch((error: unknown) => this.#fail(error))
     const machine = this.#machine
-    if (machine === undefined) return this.#presentAtRest().catch((error: unknown) => this.#fail(error))
-    if (machine.stalled) throw diskFull()
-    await this.#ready(machine)
-    await machine.sync(syncMilliseconds).catch((error: unknown) => this.#fail(error))
-    return this.#recording(machine, async () => {
-      const [{ writes }] = await Promise.all([machine.activity(), this.#means.reserve.giveWhenFull()])
-      if (this.#rest?.writes === writes) return { layer: this.#rest.layer, bytes: 0 }
-      const { layer, head, bytes } = await this.#seal(machine, writes)
-      failpoint("present.sealed")
-      await this.#means.layers.advanceHead(layer, head, bytes)
-      failpoint("present.recorded")
-      this.#sealed(machine, layer)
-      return { layer, bytes }
-    })
+    return machine === undefined ? this.sealing.presentAtRest() : this.sealing.present(machine)
+  }
+
+  /**
+   * Puts the machine's memory on the disk, of one instant with what its disk holds, and ends it. Where that fails it goes on.
+   *
+   * @param committed Called when there is no way back, before the machine ends.
+   * @returns whether a machine ran.
+   * @throws Failure `unavailable`, `disk_full`.
+   */
+  async pause(committed: () => void): Promise<boolean> {
+    await this.#endOfEnding().catch((error: unknown) => this.#fail(error))
+    const machine = this.#machine
+    if (machine === undefined) return false
+    await requireSpace(this.#means.dataDirectory)
+    // It stands still from then on, so that nothing happens after that instant that somebody could be told.
+    const sealed = await this.sealing.sealWhole(machine, { halt: true })
+    failpoint("pause.sealed")
+    try {
+      await this.#pause.begin(machine, sealed)
+    } catch (error) {
+      if (sealed.sealed !== undefined) this.sealing.begin(machine)
+      this.#fail(error)
+    }
+    failpoint("pause.recorded")
+    committed()
+    await this.#end()
+    failpoint("pause.machine-ended")
+    await this.sealing.next.idle()
+    return true
   }
 
   /** Reads a rewritten layer from its new file, if the machine has it. */
@@ -175,48 +162,53 @@ export class MachineKeeper {
    *
    * @param committed Called when there is no way back, before the old machine ends.
    * @param keep A fork, recorded with the restore or not at all, of what the sandbox was until now.
-   * @returns the sandboxes of that fork.
+   * @returns the sandbox of that fork, and why memory could not be brought back, if the snapshot has one.
    * @throws Failure `unavailable`, `disk_full`, `damaged`.
    */
-  async restore(target: SnapshotRow, committed: () => void, keep?: Fork): Promise<SandboxRow[]> {
+  async restore(
+    target: SnapshotRow,
+    committed: () => void,
+    keep?: Fork,
+  ): Promise<{ kept?: SandboxRow | undefined; degraded?: string | undefined }> {
     const { store, room } = this.#means
     // However fast restores follow each other, no more than one machine is on its way out.
     await this.#leftBehind
     const id = room.newMachineId()
     const head = newLayerId()
-    let fresh: Machine | undefined
-    let rest: Rest
-    let restored: Unneeded & { kept: SandboxRow[] }
+    let fresh: StartedMachine | undefined
+    let restored: Freed & { kept: SandboxRow[] }
     try {
       await room.disk.create(head, target.layer_id, await this.#image())
       failpoint("restore.head-made")
-      fresh = await this.#start(id, target.layer_id, head)
+      fresh = await this.#startAt(id, target, head)
       failpoint("restore.machine-started")
-      rest = await restAfterStart(fresh, target.layer_id)
       restored = await store.restore(this.#sandbox, target, head, id, keep)
     } catch (error) {
-      await fresh?.kill()
+      await fresh?.machine.kill()
       await room.disk.remove(head)
       throw this.#failure(error)
     }
     failpoint("restore.recorded")
+    this.#pause.forget()
     committed()
     this.#leftBehind = this.#end()
     failpoint("restore.machine-ending")
-    await this.#next.idle()
-    this.take(fresh, rest)
+    await this.sealing.next.idle()
+    this.take(fresh.machine, fresh.rest)
     this.#means.removal.add(restored.gone, this.#leftBehind)
+    this.#means.memoryRemoval.add(restored.memories, this.#leftBehind)
     await this.#means.compactor.reclaim(restored.left)
-    return restored.kept
+    return { kept: restored.kept[0], degraded: fresh.degraded }
   }
 
-  /** Ends the machine at once and removes layers' files. */
-  async leave(layers: readonly string[]): Promise<void> {
+  /** Ends the machine at once and removes the files of layers and memories. */
+  async leave({ gone, memories }: Freed): Promise<void> {
     await this.#end()
-    await this.#next.idle()
+    await this.sealing.next.idle()
     await this.#leftBehind
     failpoint("destroy.machine-ended")
-    this.#means.removal.add(layers)
+    this.#means.removal.add(gone)
+    this.#means.memoryRemoval.add(memories)
   }
 
   /** Ends the machine in order. The head keeps what the guest has written. */
@@ -225,79 +217,24 @@ export class MachineKeeper {
     const machine = this.#machine
     if (machine === undefined) return
     this.#machine = undefined
-    await this.#next.idle()
+    await this.sealing.next.idle()
     await machine.stop(stopMilliseconds)
     await this.#means.store.setMachine(this.#sandbox.id, null)
   }
 
-  /** Lets the guest write to the prepared layer. @param writes How often it had written before, if that was asked. */
-  async #seal(
-    machine: Machine,
-    writes: number | undefined,
-  ): Promise<{ layer: string; head: string; bytes: number }> {
-    const layer = await machine.seal()
-    const facts = await this.#means.room.disk.facts(layer)
-    if (facts === undefined) throw new Error(`the file of layer ${layer} is missing`)
-    // Counted before the layer was sealed: what was written in between is in it, and at worst is sealed once more.
-    this.#rest = writes === undefined ? undefined : { layer, writes }
-    return { layer, head: machine.head, bytes: facts.bytes }
-  }
-
-  /** What can wait until the layer is recorded. */
-  #sealed(machine: Machine, layer: string): void {
-    if (this.#rest === undefined) void this.#learnRest(machine, layer)
-    this.#next.make(machine)
-    this.#means.compactor.consider([layer])
-  }
-
-  /** Asks afterwards how often a machine had written when a layer was sealed: as often as now, if not since then. */
-  async #learnRest(machine: Machine, layer: string): Promise<void> {
-    const head = machine.head
-    const activity = await machine.activity().catch(() => undefined)
-    if (activity?.headIsUntouched !== true || this.#machine !== machine || machine.head !== head) return
-    this.#rest ??= { layer, writes: activity.writes }
-  }
-
-  async #presentAtRest(): Promise<Present> {
-    const { layers, room, health } = this.#means
-    await this.#next.idle()
-    const head = await settleHead(this.#sandbox.id, this.#means)
-    await health.requireSound([head])
-    if (!(await room.disk.holdsData(head.id, await this.#image()))) return { layer: head.parent_id, bytes: 0 }
-    const fresh = newLayerId()
-    const bytes = (await room.disk.facts(head.id))?.bytes ?? 0
-    try {
-      await room.disk.create(fresh, head.id, await this.#image())
-      failpoint("present.head-made")
-      await layers.sealHead(this.#sandbox.id, head, fresh, bytes)
-      failpoint("present.recorded")
-    } catch (error) {
-      await room.disk.remove(fresh)
-      throw error
-    }
-    this.#means.compactor.consider([head.id])
-    return { layer: head.id, bytes }
-  }
-
-  async #ready(machine: Machine): Promise<void> {
-    await this.#next.ready(machine).catch((error: unknown) => this.#fail(error))
-  }
-
-  /** A step after which the database and the machine agree, or the machine is ended and its next start sorts it out. */
-  async #recording<T>(machine: Machine, step: () => Promise<T>): Promise<T> {
-    try {
-      return await step()
-    } catch (error) {
-      await machine.kill()
-      throw this.#failure(error)
-    }
+  async #goOn(): Promise<Machine> {
+    await requireSpace(this.#means.dataDirectory)
+    await this.sealing.next.idle()
+    const { machine, rest } = await this.#pause.end((...parts) => this.#start(...parts))
+    this.take(machine, rest)
+    return machine
   }
 
   async #startFromHead(): Promise<Machine> {
     const { store, room, dataDirectory } = this.#means
     await requireSpace(dataDirectory)
-    await this.#next.idle()
-    const head = await settleHead(this.#sandbox.id, this.#means)
+    await this.sealing.next.idle()
+    const head = await settleHead(this.#sandbox, this.#means)
     const id = room.newMachineId()
     // Recorded first, so that a server that dies from here on leaves no machine that its successor does not know.
     await store.setMachine(this.#sandbox.id, id)
@@ -308,8 +245,38 @@ export class MachineKeeper {
     failpoint("start.machine-started")
     this.take(machine)
     // Without it the next snapshot takes a layer that it might not have needed.
-    if (!changed) this.#rest = await restAfterStart(machine, head.parent_id).catch(() => undefined)
+    if (!changed) {
+      const rest = await restAfterStart(machine, head.parent_id).catch(() => undefined)
+      this.sealing.found(machine, rest)
+    }
     return machine
+  }
+
+  /** Starts a machine that goes on at a snapshot: with its memory, if it has one that is of use. */
+  async #startAt(id: string, target: SnapshotRow, head: string): Promise<StartedMachine> {
+    const { layer_id: layer, memory_id: memory } = target
+    let degraded: string | undefined
+    if (memory !== null) {
+      try {
+        const at = { layer, memory, head }
+        const machine = await resumeMachine(id, this.#sandbox, at, this.#means, this.#machine?.id)
+        return { machine, rest: { layer, writes: 0 } }
+      } catch (error) {
+        const { log, room } = this.#means
+        log.error({ sandbox: this.#sandbox.name, memory, err: error }, "a machine could not be resumed")
+        degraded = `Only the files are back, and no process runs. ${asFailure(error).message}`
+        // A guest that went on for a moment may have written to it.
+        await room.disk.remove(head)
+        await room.disk.create(head, layer, await this.#image())
+      }
+    }
+    const machine = await this.#start(id, layer, head)
+    try {
+      return { machine, rest: await restAfterStart(machine, layer), degraded }
+    } catch (error) {
+      await machine.kill()
+      throw error
+    }
   }
 
   /** Starts a machine on a head that rests on a sealed layer. */
@@ -320,7 +287,15 @@ export class MachineKeeper {
       await health.requireSound(chain)
       const layers = [...chain.map((link) => link.id), head]
       const identity = guestIdentity(this.#sandbox)
-      return await room.start(id, await this.#image(), layers, identity, networkOf(this.#sandbox))
+      const network = networkOf(this.#sandbox)
+      // Only in a restore does one run already, and it ends with that.
+      const inPlaceOf = this.#machine?.id
+      return await room.start(id, await this.#image(), layers, {
+        identity,
+        network,
+        size: sizeOf(this.#sandbox),
+        inPlaceOf,
+      })
     } finally {
       await release()
     }
@@ -332,7 +307,7 @@ export class MachineKeeper {
   }
 
   #image(): Promise<Image> {
-    return this.#means.images.get(this.#sandbox.image_key)
+    return imageOf(this.#sandbox, this.#means.images)
   }
 
   async #end(): Promise<void> {

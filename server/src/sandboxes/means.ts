@@ -5,6 +5,11 @@ import type { Retention } from "../config.js"
 import type { Compactor } from "../layers/compactor.js"
 import type { LayerHealth } from "../layers/layer-health.js"
 import type { LayerMeans } from "../layers/layer-means.js"
+import type { Alarms } from "../lifetime/alarms.js"
+import type { MemoryCompressor } from "../memories/memory-compressor.js"
+import type { MemoryRemoval } from "../memories/memory-removal.js"
+import type { MemoryStore } from "../memories/memory-store.js"
+import type { PauseStore } from "../pausing/pause-store.js"
 import type { DiskReserve } from "../storage/disk-reserve.js"
 import type { SandboxStore } from "./sandbox-store.js"
 
@@ -12,7 +17,11 @@ import type { SandboxStore } from "./sandbox-store.js"
 export interface SandboxMeans extends LayerMeans {
   readonly store: SandboxStore
   readonly health: LayerHealth
+  readonly pauses: PauseStore
   readonly compactor: Compactor
+  readonly memories: MemoryStore
+  readonly memoryRemoval: MemoryRemoval
+  readonly compressor: MemoryCompressor
   readonly dataDirectory: string
   readonly reserve: DiskReserve
   readonly scratch: Scratch
@@ -20,6 +29,9 @@ export interface SandboxMeans extends LayerMeans {
   readonly maxOutputBytes: number
   /** The limits of sandboxes that have none of their own. */
   readonly retention: Retention
+  /** Seconds without activity after which those are paused that have no timeout of their own; null for never. */
+  readonly idleTimeout: number | null
+  readonly alarms: Alarms
   /** Whether the server before this one came to a sudden end. */
   readonly unclean: boolean
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path"
 import { failpoint } from "#failpoint"
-import { newLayerId, writePortableDisk } from "@opensandbox/vm"
+import { newLayerId, withDisk, writePortableDisk } from "@opensandbox/vm"
 import { snapshotLabel } from "opensandbox/contract"
 import { exportArchive } from "../archive/export-archive.js"
 import { importArchive, type ImportedSandbox } from "../archive/import-archive.js"
@@ -11,6 +11,7 @@ import { requireSpace } from "../storage/space.js"
 import { networkOf, requireUsable } from "./network.js"
 import { unborn } from "./new-sandbox.js"
 import type { Sandbox } from "./sandbox.js"
+import { fittingSize } from "./size.js"
 import type { ExportRequest } from "./sandbox-service.js"
 import type { NewSnapshot } from "./sandbox-store.js"
 import { asFailure } from "../storage/storage-failure.js"
@@ -49,7 +50,7 @@ export async function exportSandbox(
 /**
  * Makes a sandbox of an archive. It has no machine until it is used.
  *
- * @param maxDiskBytes The largest disk that is taken in, as its guest sees it.
+ * @param maxDiskBytes The largest blank disk of an image that is taken in.
  * @throws Failure `invalid_request` with what is wrong with the archive, `disk_full`, `timeout`, `unavailable`.
  */
 export async function importSandbox(
@@ -87,13 +88,15 @@ async function settle(
   { store, room, compactor }: SandboxMeans,
 ): Promise<SandboxRow> {
   const layer = newLayerId()
-  const { network } = manifest.sandbox
+  const { network, size, snapshots } = manifest.sandbox
   if (network !== undefined) requireUsable(network)
-  const sandbox = unborn(owner, name, image.key, { network })
+  const asked = { cpus: size?.cpus, memoryMiB: size?.memory_mb, diskBytes: size?.disk_bytes }
+  const sandbox = unborn(owner, name, image.key, { network, snapshots, size: fittingSize(asked, room) })
   try {
     await room.disk.takeIn(disk, layer)
     failpoint("import.disk-placed")
-    await room.disk.create(sandbox.head, layer, image)
+    const { diskBytes } = sandbox.size
+    await room.disk.create(sandbox.head, layer, diskBytes === null ? image : withDisk(image, diskBytes))
     failpoint("import.head-made")
     const bytes = (await room.disk.facts(layer))?.bytes ?? 0
     const snapshot = snapshotOf(manifest.snapshot, sandbox.createdAt)
@@ -126,6 +129,8 @@ function describeSandbox(row: SandboxRow): ExportedSandbox["sandbox"] {
     name: row.name,
     created_at: new Date(row.created_at).toISOString(),
     network: networkOf(row),
+    snapshots: row.snapshot_kind,
+    size: { cpus: row.cpus, memory_mb: row.memory_mb, disk_bytes: row.disk_bytes },
   }
 }
 
@@ -134,6 +139,7 @@ function describeSnapshot(snapshot?: SnapshotRow): ExportedSandbox["snapshot"] {
   const createdAt = snapshot?.created_at ?? Date.now()
   return {
     name: snapshot?.name ?? `snap_${createdAt}`,
+    kind: snapshot?.memory_id == null ? "disk" : "machine",
     label: snapshot?.label ?? null,
     command: snapshot?.command ?? null,
     exit_code: snapshot?.exit_code ?? null,

@@ -2,6 +2,7 @@ import { failpoint } from "#failpoint"
 import { newLayerId, type Machine } from "@opensandbox/vm"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
+import { imageOf } from "./size.js"
 
 /** Keeps an empty layer ready on top of a machine's head, so that a snapshot need not wait for one to be made. */
 export class NextLayer {
@@ -43,7 +44,7 @@ export class NextLayer {
     await layers.addNext(id, image_key, layer, machine.head)
     failpoint("next.recorded")
     try {
-      await room.disk.create(layer, machine.head, await images.get(image_key))
+      await room.disk.create(layer, machine.head, await imageOf(this.#sandbox, images))
       failpoint("next.made")
       await machine.prepare(layer, room.disk.path(layer))
     } catch (error) {

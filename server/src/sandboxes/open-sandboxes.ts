@@ -7,17 +7,21 @@ import { Compactor } from "../layers/compactor.js"
 import { LayerHealth } from "../layers/layer-health.js"
 import { LayerRemoval } from "../layers/layer-removal.js"
 import { LayerStore } from "../layers/layer-store.js"
+import { Alarms, realTime } from "../lifetime/alarms.js"
+import { MemoryCompressor } from "../memories/memory-compressor.js"
+import { MemoryRemoval } from "../memories/memory-removal.js"
+import { MemoryStore } from "../memories/memory-store.js"
 import type { Metrics } from "../metrics.js"
 import type { Database } from "../store/database.js"
+import { PauseStore } from "../pausing/pause-store.js"
 import { DiskReserve } from "../storage/disk-reserve.js"
 import type { SandboxService } from "./sandbox-service.js"
 import { SandboxStore } from "./sandbox-store.js"
 import type { PortOpener } from "./registry.js"
 import { RunMarker } from "./run-marker.js"
 import { Sandboxes } from "./sandboxes.js"
-
-/** Memory of each machine. */
-const memoryMiB = 512
+import { defaultSize } from "./size.js"
+import { keepMachinesWarm } from "./warm-machines.js"
 
 /** The sandboxes of a running server. */
 export interface OpenSandboxes {
@@ -41,35 +45,62 @@ export async function openSandboxes(parts: {
   log: Logger
 }): Promise<OpenSandboxes> {
   const { config, metrics, log } = parts
-  const { dataDirectory, cacheDirectory, durability, maxOutputBytes, retention } = config
+  const { dataDirectory, cacheDirectory, durability, memoryMiB, maxOutputBytes, retention, idleTimeout } =
+    config
   const marker = await RunMarker.set(dataDirectory)
   const reserve = await DiskReserve.open(dataDirectory)
   const images = new ImageShelf(join(dataDirectory, "images"))
   const image = await images.add(config.imageDirectory)
-  const room = await MachineRoom.open({ dataDirectory, cacheDirectory, image, memoryMiB, durability })
-  log.info({ image: image.key, ...room.choice }, "machines can start")
+  const room = await MachineRoom.open({
+    dataDirectory,
+    cacheDirectory,
+    image,
+    size: defaultSize,
+    durability,
+    budgetMiB: memoryMiB,
+  })
+  log.info(
+    { image: image.key, ...room.choice, memoryMiB: room.budget.totalMiB, limits: room.limits.held },
+    "machines can start",
+  )
+  if (room.limits.reason !== undefined) {
+    log.warn(
+      { reason: room.limits.reason },
+      "the host's kernel does not hold machines to their size; only QEMU does",
+    )
+  }
   const layers = new LayerStore(parts.database)
   const removal = new LayerRemoval({ layers, room, log })
   const layerMeans = { layers, room, images, removal, metrics, log }
   const health = new LayerHealth(layerMeans)
+  const memories = new MemoryStore(parts.database)
+  const memoryRemoval = new MemoryRemoval({ memories, room, log })
   const means = {
     ...layerMeans,
+    memories,
+    memoryRemoval,
+    compressor: new MemoryCompressor({ memories, room, log }, memoryRemoval),
     store: new SandboxStore(parts.database),
     health,
+    pauses: new PauseStore(parts.database),
     compactor: new Compactor(layerMeans, health),
     dataDirectory,
     reserve,
     scratch: await Scratch.open(join(dataDirectory, "scratch")),
     maxOutputBytes,
     retention,
+    idleTimeout,
+    alarms: new Alarms(realTime),
     unclean: marker.unclean,
   }
   const sandboxes = await Sandboxes.open(means, parts.ports, image, config.maxSandboxes)
+  // After the recovery, which ends the machines that nobody knows.
+  await keepMachinesWarm(config.poolSize, means)
   return {
     service: sandboxes,
     accelerator: room.choice.accelerator,
     close: async () => {
-      await sandboxes.close()
+      await Promise.all([sandboxes.close(), room.close()])
       await marker.clear()
     },
   }

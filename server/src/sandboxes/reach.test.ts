@@ -12,15 +12,22 @@ let era: AbortController
 /** What the agent does when it is asked. */
 let ports: {
   connect: () => Promise<unknown>
+  listen: () => Promise<unknown>
   awaitPort: (port: number, ms: number, signal: AbortSignal) => Promise<void>
 }
 let reach: Reach
+/** What keeps the sandbox awake. */
+let awake: number
 
 beforeEach(() => {
   era = new AbortController()
   setMaxListeners(0, era.signal)
   ports = {
     connect: () => Promise.resolve(new PassThrough().on("error", () => undefined)),
+    listen: () => {
+      const { promise: ended, resolve: close } = withResolvers()
+      return Promise.resolve({ port: 1, ended, close })
+    },
     awaitPort: (_port, _ms, signal) =>
       new Promise((_, reject) => {
         const giveUp = () => {
@@ -31,7 +38,12 @@ beforeEach(() => {
       }),
   }
   const machine = { agent: { ports } } as unknown as Machine
-  reach = new Reach("box", () => Promise.resolve([machine, era.signal]))
+  awake = 0
+  const keepAwake = () => {
+    awake += 1
+    return () => void (awake -= 1)
+  }
+  reach = new Reach("box", () => Promise.resolve([machine, era.signal]), keepAwake)
 })
 
 it("breaks connections and waits with the sandbox's era", async () => {
@@ -56,6 +68,24 @@ it("bounds the connections, and those that are over make room", async () => {
   for (let failed = 0; failed < 200; failed++) {
     await expect(reach.connect({ port: 80 })).rejects.toMatchObject({ code: "unavailable" })
   }
+})
+
+it("keeps the sandbox awake as long as connections, waits and listeners last", async () => {
+  const socket = await reach.connect({ port: 80 })
+  const waiting = reach.waitForPort(80, 5, forever)
+  const listener = await reach.listen({ port: 0 }, () => undefined)
+  expect(awake).toBe(3)
+  const closed = once(socket, "close")
+  socket.destroy()
+  listener.close()
+  await Promise.all([closed, listener.ended])
+  expect(awake).toBe(1)
+  era.abort(interrupted)
+  await expect(waiting).rejects.toBe(interrupted)
+  ports.connect = ports.listen = () => Promise.reject(new AgentError("refused", ""))
+  await expect(reach.connect({ port: 80 })).rejects.toThrow()
+  await expect(reach.listen({ port: 0 }, () => undefined)).rejects.toThrow()
+  expect(awake).toBe(0)
 })
 
 it("gives up a wait that nobody waits for any more", async () => {
@@ -86,3 +116,9 @@ it("says how long it waited", async () => {
     message: "Nothing listened on port 80 within 5 s.",
   })
 })
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined
+  const promise = new Promise<void>((settle) => (resolve = settle))
+  return { promise, resolve }
+}

@@ -15,12 +15,21 @@ const guestMilliseconds = 15_000
 export class Reach {
   readonly #name: string
   readonly #enter: () => Promise<readonly [Machine, AbortSignal]>
+  readonly #keepAwake: () => () => void
   #connections = 0
 
-  /** @param enter Gives a machine that is up, and what is aborted when it is no longer the sandbox's. */
-  constructor(name: string, enter: () => Promise<readonly [Machine, AbortSignal]>) {
+  /**
+   * @param enter Gives a machine that is up, and what is aborted when it is no longer the sandbox's.
+   * @param keepAwake Is called when something begins that the sandbox must be up for; the answer, when it is over.
+   */
+  constructor(
+    name: string,
+    enter: () => Promise<readonly [Machine, AbortSignal]>,
+    keepAwake: () => () => void,
+  ) {
     this.#name = name
     this.#enter = enter
+    this.#keepAwake = keepAwake
   }
 
   /**
@@ -30,13 +39,13 @@ export class Reach {
    *   `interrupted`; what a start of the machine fails with.
    */
   async connect(address: GuestAddress): Promise<GuestSocket> {
-    this.#admit()
+    const leave = this.#admit()
     try {
       const [machine, era] = await this.#enter()
       const socket = await machine.agent.ports.connect(address, guestMilliseconds)
-      return this.#keep(socket, era)
+      return keep(socket, era, leave)
     } catch (error) {
-      this.#connections--
+      leave()
       throw this.#failure(error, address.port)
     }
   }
@@ -47,6 +56,7 @@ export class Reach {
    * @throws Failure as `connect` does; `invalid_request` when the address cannot be listened on.
    */
   async listen(address: GuestAddress, onConnection: ConnectionHandler): Promise<GuestListener> {
+    const over = this.#keepAwake()
     try {
       const [machine, era] = await this.#enter()
       const take: ConnectionHandler = (socket, from) => {
@@ -54,8 +64,7 @@ export class Reach {
           socket.destroy()
           return
         }
-        this.#connections++
-        onConnection(this.#keep(socket, era), from)
+        onConnection(keep(socket, era, this.#admit()), from)
       }
       const listener = await machine.agent.ports.listen(address, take, guestMilliseconds)
       const close = () => {
@@ -64,10 +73,12 @@ export class Reach {
       era.addEventListener("abort", close, { once: true })
       void listener.ended.then(() => {
         era.removeEventListener("abort", close)
+        over()
       })
       if (era.aborted) close()
       return listener
     } catch (error) {
+      over()
       throw this.#failure(error, address.port)
     }
   }
@@ -79,7 +90,7 @@ export class Reach {
    * @throws Failure: `timeout`, and as `connect` does.
    */
   async waitForPort(port: number, seconds: number, gone: AbortSignal): Promise<void> {
-    this.#admit()
+    const leave = this.#admit()
     try {
       const [machine, era] = await this.#enter()
       await machine.agent.ports.awaitPort(port, seconds * 1000, AbortSignal.any([era, gone]))
@@ -89,11 +100,12 @@ export class Reach {
       }
       throw this.#failure(error, port)
     } finally {
-      this.#connections--
+      leave()
     }
   }
 
-  #admit(): void {
+  /** Counts a connection. The answer, called once, says that it is over. @throws Failure `limit_reached`. */
+  #admit(): () => void {
     if (this.#connections >= maxConnections) {
       throw new Failure(
         "limit_reached",
@@ -101,20 +113,11 @@ export class Reach {
       )
     }
     this.#connections++
-  }
-
-  /** Ends a connection with the era, and counts it until it is over. */
-  #keep(socket: GuestSocket, era: AbortSignal): GuestSocket {
-    const end = () => {
-      socket.destroy(era.reason as Failure)
-    }
-    era.addEventListener("abort", end, { once: true })
-    socket.once("close", () => {
-      era.removeEventListener("abort", end)
+    const over = this.#keepAwake()
+    return () => {
       this.#connections--
-    })
-    if (era.aborted) end()
-    return socket
+      over()
+    }
   }
 
   #failure(error: unknown, port: number): Failure {
@@ -141,4 +144,18 @@ export class Reach {
         return new Failure("unavailable", `The guest could not connect: ${error.message}`)
     }
   }
+}
+
+/** Ends a connection with the era. @param leave Called when it is over. */
+function keep(socket: GuestSocket, era: AbortSignal, leave: () => void): GuestSocket {
+  const end = () => {
+    socket.destroy(era.reason as Failure)
+  }
+  era.addEventListener("abort", end, { once: true })
+  socket.once("close", () => {
+    era.removeEventListener("abort", end)
+    leave()
+  })
+  if (era.aborted) end()
+  return socket
 }

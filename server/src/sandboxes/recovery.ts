@@ -1,9 +1,11 @@
 import type { Machine } from "@opensandbox/vm"
 import PQueue from "p-queue"
+import { compareMemories } from "../memories/compare-memories.js"
 import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { networkOf } from "./network.js"
 import { Sandbox } from "./sandbox.js"
+import { sizeOf } from "./size.js"
 
 /** Sandboxes and layers that are looked at beside each other: as many as file operations can be under way. */
 const examinedAtOnce = 4
@@ -20,6 +22,7 @@ export async function recover(means: SandboxMeans): Promise<Sandbox[]> {
   await reserve.giveWhenFull()
   // Before any sandbox is back: those that are make layers of their own.
   await compareLayers(means)
+  await compareMemories(means)
   const sandboxes = new PQueue({ concurrency: examinedAtOnce })
   return sandboxes.addAll(rows.map((row) => () => recoverSandbox(row, means)))
 }
@@ -35,7 +38,7 @@ async function adopt(row: SandboxRow, means: SandboxMeans): Promise<Machine | un
   const { store, room, log } = means
   if (row.machine_id === null) return undefined
   try {
-    const machine = await room.adopt(row.machine_id, networkOf(row))
+    const machine = await room.adopt(row.machine_id, networkOf(row), sizeOf(row))
     if (machine !== undefined) {
       await alignHead(row, machine, means)
       log.info({ sandbox: row.name, machine: machine.id }, "took up the sandbox's machine")

@@ -3,6 +3,7 @@ import type { OpenPorts, SandboxPorts } from "../ports/sandbox-ports.js"
 import type { SandboxMeans } from "./means.js"
 import { networkOf } from "./network.js"
 import type { Sandbox } from "./sandbox.js"
+import { describeSize, imageOf } from "./size.js"
 import type { VMInfo } from "./sandbox-service.js"
 import { asFailure } from "../storage/storage-failure.js"
 
@@ -20,16 +21,26 @@ export class Registry {
   readonly #means: SandboxMeans
   readonly #ports: PortOpener
   readonly #maxSandboxes: number
+  readonly #expire: (sandbox: Sandbox) => Promise<void>
   readonly #entries = new Map<string, Entry>()
   /** What makes sandboxes that are not there yet, by name. */
   readonly #births = new Map<string, Promise<unknown>>()
   #closing = false
 
-  /** @param maxSandboxes How many there may be at the same time. */
-  constructor(means: SandboxMeans, ports: PortOpener, maxSandboxes: number) {
+  /**
+   * @param maxSandboxes How many there may be at the same time.
+   * @param expire Destroys a sandbox whose time is over, by `destroy`.
+   */
+  constructor(
+    means: SandboxMeans,
+    ports: PortOpener,
+    maxSandboxes: number,
+    expire: (sandbox: Sandbox) => Promise<void>,
+  ) {
     this.#means = means
     this.#ports = ports
     this.#maxSandboxes = maxSandboxes
+    this.#expire = expire
   }
 
   /** All of them. */
@@ -132,6 +143,7 @@ export class Registry {
     if (ports.agentPort !== agent_port || ports.sshPort !== ssh_port) await this.#recordPorts(id, ports)
     this.#entries.set(name, { sandbox, ports })
     sandbox.history.limits.enforce()
+    sandbox.lifetime.start(() => this.#expire(sandbox))
   }
 
   async destroy(sandbox: Sandbox): Promise<void> {
@@ -171,6 +183,7 @@ export class Registry {
   }
 
   async #describe({ sandbox, ports }: Entry): Promise<VMInfo> {
+    const { idleTimeout, expiresAt } = sandbox.lifetime
     return {
       id: sandbox.row.id,
       name: sandbox.row.name,
@@ -180,6 +193,11 @@ export class Registry {
       agentHealthy: await sandbox.healthy(),
       accelerator: this.#means.room.choice.accelerator,
       network: networkOf(sandbox.row),
+      ...describeSize(sandbox.row, await imageOf(sandbox.row, this.#means.images)),
+      snapshots: sandbox.row.snapshot_kind,
+      idle_timeout: idleTimeout,
+      expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+      degraded: sandbox.degraded,
       created_at: new Date(sandbox.row.created_at).toISOString(),
     }
   }

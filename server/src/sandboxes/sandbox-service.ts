@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener } from "@opensandbox/vm"
 import type { RouteAnswer, RouteBody } from "opensandbox/contract"
+import type { LifetimeRequest } from "../lifetime/lifetime.js"
 import type { Processes } from "../processes/processes.js"
 import type { DirectoryService } from "../directories/directory-service.js"
 import type { FileService } from "../files/file-service.js"
@@ -12,6 +13,7 @@ export type Diff = RouteAnswer<"diff">
 export type RetentionRequest = RouteBody<"setRetention">
 /** The limits in effect, and what the sandbox takes now. */
 export type RetentionStatus = RouteAnswer<"getRetention">
+export type SnapshotRequest = RouteBody<"takeSnapshot">
 type RunAnswer = RouteAnswer<"runCommand">
 export type CreateRequest = RouteBody<"createVm">
 
@@ -33,6 +35,15 @@ export interface SandboxService {
   destroy(owner: number, name: string): Promise<void>
   /** Runs a shell command to its end and takes a snapshot unless the request wants none. */
   run(owner: number, name: string, request: RunRequest, caller?: RunCaller): Promise<RunOutcome>
+  /**
+   * Puts the machine's memory on the disk and ends it; any use of the sandbox resumes it. What callers wait for is
+   * interrupted. One whose machine does not run stays as it is.
+   */
+  pause(owner: number, name: string): Promise<VMInfo>
+  /** Has the machine run. `degraded` tells where a paused one had to start from its disk. */
+  resume(owner: number, name: string): Promise<VMInfo>
+  /** Sets when the sandbox is paused and destroyed by itself. */
+  setLifetime(owner: number, name: string, request: LifetimeRequest): Promise<VMInfo>
   /** Clears the workspace without taking a snapshot. */
   wipe(owner: number, name: string): Promise<void>
   /** Oldest first. */
@@ -40,17 +51,23 @@ export interface SandboxService {
   /** The snapshots of all the owner's sandboxes, oldest first. */
   allSnapshots(owner: number): Promise<Snapshot[]>
   /** Takes a snapshot of the present. Fails with `already_exists` when the sandbox has the label. */
-  takeSnapshot(owner: number, name: string, label?: string): Promise<Snapshot>
+  takeSnapshot(owner: number, name: string, request: SnapshotRequest): Promise<Snapshot>
   /** Deletes one snapshot; those before and after it are unharmed. Fails with `invalid_request` for `initial`. */
   deleteSnapshot(owner: number, name: string, snapshot: string): Promise<void>
   /**
    * Goes back to a snapshot and deletes all that came after it.
    *
-   * @returns `kept`, the name of the sandbox that was made of the present, if it was to be kept.
+   * @returns `kept`, the name of the sandbox that was made of the present, if it was to be kept; `degraded`, why memory and
+   *   processes could not be brought back.
    */
-  restore(owner: number, name: string, snapshot: string, request: RestoreRequest): Promise<{ kept?: string }>
+  restore(
+    owner: number,
+    name: string,
+    snapshot: string,
+    request: RestoreRequest,
+  ): Promise<{ kept?: string | undefined; degraded?: string | undefined }>
   /** Goes back to the snapshot before the newest one. Fails with `not_found` when there is none. */
-  undo(owner: number, name: string): Promise<{ snapshot: string }>
+  undo(owner: number, name: string): Promise<{ snapshot: string; degraded?: string | undefined }>
   /** Compares the files of two snapshots, or of a snapshot and the present, without disturbing the machine. */
   diff(owner: number, name: string, request: DiffRequest): Promise<Diff>
   /** A file as it was in a snapshot. Fails with `not_found`, `invalid_request` when it is none, `too_large`. */
@@ -107,6 +124,8 @@ export interface ForkRequest {
   names: readonly string[]
   /** The snapshot to begin from; the present when left out. */
   snapshot?: string | undefined
+  /** Whether they are running copies, with memory and processes. */
+  memory: boolean
 }
 
 export interface RestoreRequest {

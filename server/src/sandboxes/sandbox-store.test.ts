@@ -6,6 +6,7 @@ import { LayerStore } from "../layers/layer-store.js"
 import { openDatabase, type Database } from "../store/database.js"
 import type { SnapshotRow } from "../store/tables.js"
 import { SandboxStore, type NewSandbox } from "./sandbox-store.js"
+import { defaultSize } from "./size.js"
 
 let directory: string
 let database: Database
@@ -25,8 +26,18 @@ afterEach(async () => {
 })
 
 function sandbox(name: string, head: string): NewSandbox {
-  const own = { retention: "{}", network: JSON.stringify("none") }
-  return { ownerId: 0, name, imageKey: "i", machineId: null, head, createdAt: 1000, ...own }
+  const own = { retention: "{}", network: JSON.stringify("none"), snapshotKind: "disk" } as const
+  return {
+    ownerId: 0,
+    name,
+    imageKey: "i",
+    machineId: null,
+    head,
+    createdAt: 1000,
+    size: defaultSize,
+    lifetime: { idle_timeout: null, expires_at: null },
+    ...own,
+  }
 }
 
 const create = (name: string, head: string) => store.create(sandbox(name, head))
@@ -124,7 +135,7 @@ test("a fork has the snapshots up to where it began, and shares their layers unt
   if (fork === undefined) throw new Error("there is no fork")
   expect(await names(fork.id)).toEqual(["initial", "cmd_2000"])
   expect(await chain("f0")).toEqual(["l0", "f0"])
-  expect(await store.destroy(a.id)).toEqual({ gone: ["l2", "l1"], left: ["l0"] })
+  expect(await store.destroy(a.id)).toEqual({ gone: ["l2", "l1"], left: ["l0"], memories: [] })
   expect(await chain("f0")).toEqual(["l0", "f0"])
   expect((await store.destroy(fork.id)).gone).toEqual(["f0", "l0"])
 })

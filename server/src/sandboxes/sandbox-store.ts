@@ -1,13 +1,11 @@
 import { sql } from "kysely"
-import {
-  advanceHead,
-  collectUnneeded,
-  insertLayer,
-  removeWritable,
-  type Unneeded,
-} from "../layers/layer-rows.js"
+import { advanceHead, insertLayer, removeWritable, type Unneeded } from "../layers/layer-rows.js"
+import type { RecordedLifetime } from "../lifetime/lifetime.js"
+import { finishMemory, type WrittenMemory } from "../memories/memory-rows.js"
 import type { Database } from "../store/database.js"
-import type { LayerRow, SandboxRow, SnapshotRow } from "../store/tables.js"
+import type { SandboxSize } from "./size.js"
+import type { SandboxRow, SnapshotKind, SnapshotRow } from "../store/tables.js"
+import { collectAll, insertFork, insertHead, insertSandbox, insertSnapshot } from "./sandbox-rows.js"
 
 /** A snapshot as it is recorded. */
 export interface NewSnapshot {
@@ -37,6 +35,30 @@ export interface NewSandbox {
   readonly retention: string
   /** What it may reach, as JSON. */
   readonly network: string
+  readonly size: SandboxSize
+  /** What the snapshots hold that are taken by themselves. */
+  readonly snapshotKind: SnapshotKind
+  /** When it is paused and destroyed by itself. */
+  readonly lifetime: RecordedLifetime
+}
+
+/** What a machine had written to when its disk was sealed. */
+export interface SealedHead {
+  readonly layer: string
+  /** What it writes to since then. */
+  readonly head: string
+  /** What the sealed layer takes on the disk. */
+  readonly bytes: number
+}
+
+/** A machine as it was at one instant. */
+export interface SealedMachine {
+  /** Its memory, which is not finished yet. */
+  readonly memory: WrittenMemory
+  /** The layer that shows its disk; null is the blank disk. */
+  readonly layer: string | null
+  /** Left out when nothing had been written on top of that layer. */
+  readonly sealed?: SealedHead
 }
 
 /** Sandboxes that begin where another one is or was, with its snapshots up to there. */
@@ -48,6 +70,14 @@ export interface Fork {
   readonly last: SnapshotRow
   /** A snapshot of `layer` that they have beyond that. */
   readonly present?: NewSnapshot | undefined
+  /** The memory of `present`, which is not finished yet. */
+  readonly memory?: WrittenMemory | undefined
+}
+
+/** What nothing needs any more. */
+export interface Freed extends Unneeded {
+  /** The memories that are forgotten already, and whose files may be removed. */
+  readonly memories: readonly string[]
 }
 
 /** A snapshot in the list of its sandbox. */
@@ -57,7 +87,12 @@ export interface ListedSnapshot extends SnapshotRow {
   readonly parent: string | null
   /** Whether a layer that it rests on is damaged. */
   readonly damaged: boolean
+  /** Whether a memory that it rests on is damaged. */
+  readonly degraded: boolean
 }
+
+/** What is computed for a snapshot in the list; SQLite has no truth values. */
+type Flag = "damaged" | "degraded"
 
 /** The name of the snapshot that every sandbox begins with. */
 export const initialSnapshot = "initial"
@@ -95,7 +130,8 @@ export class SandboxStore {
     return this.#database.transaction().execute(async (transaction) => {
       const row = await insertSandbox(transaction, sandbox)
       const initial = { command: null, exitCode: null, durationMs: null, createdAt: sandbox.createdAt }
-      await insertSnapshot(transaction, row.id, null, 0, { name: initialSnapshot, ...initial })
+      const blank = { layer: null, memory: null, bytes: 0 }
+      await insertSnapshot(transaction, row.id, blank, { name: initialSnapshot, ...initial })
       if (taken !== undefined) {
         const { layer, bytes, snapshot } = taken
         const place = {
@@ -105,7 +141,7 @@ export class SandboxStore {
           sandbox_id: null,
         } as const
         await insertLayer(transaction, { id: layer, ...place, bytes })
-        await insertSnapshot(transaction, row.id, layer, bytes, snapshot)
+        await insertSnapshot(transaction, row.id, { layer, memory: null, bytes }, snapshot)
       }
       await insertHead(transaction, row, sandbox.head, taken?.layer ?? null)
       return row
@@ -118,17 +154,20 @@ export class SandboxStore {
   }
 
   /** Forgets a sandbox with its snapshots. */
-  destroy(sandboxId: number): Promise<Unneeded> {
+  destroy(sandboxId: number): Promise<Freed> {
     return this.#database.transaction().execute(async (transaction) => {
       const snapshots = await transaction
         .deleteFrom("snapshots")
         .where("sandbox_id", "=", sandboxId)
-        .returning("layer_id")
+        .returning(["layer_id", "memory_id"])
         .execute()
       const written = await removeWritable(transaction, sandboxId)
-      await transaction.deleteFrom("sandboxes").where("id", "=", sandboxId).execute()
-      const candidates = [...snapshots.map((row) => row.layer_id), ...written.map((row) => row.parent_id)]
-      return withWritten(written, await collectUnneeded(transaction, candidates))
+      const paused = await transaction
+        .deleteFrom("sandboxes")
+        .where("id", "=", sandboxId)
+        .returning("paused_memory_id as memory_id")
+        .execute()
+      return collectAll(transaction, snapshots, written, paused)
     })
   }
 
@@ -145,15 +184,29 @@ export class SandboxStore {
     await this.#update(sandboxId, { retention })
   }
 
+  async setLifetime(sandboxId: number, lifetime: RecordedLifetime): Promise<void> {
+    await this.#update(sandboxId, lifetime)
+  }
+
   /** Records a snapshot: the sealed layer, and the new head on top of it. Once this returns, the snapshot exists. */
-  async addSnapshot(
+  async addSnapshot(sandboxId: number, sealed: SealedHead, snapshot: NewSnapshot): Promise<void> {
+    await this.#database.transaction().execute(async (transaction) => {
+      await advanceHead(transaction, sealed.layer, sealed.head, sealed.bytes)
+      await insertSnapshot(transaction, sandboxId, { ...sealed, memory: null }, snapshot)
+    })
+  }
+
+  /** Records a snapshot of the whole machine, as `addSnapshot` does. */
+  async addMachineSnapshot(
     sandboxId: number,
-    sealed: { layer: string; head: string; bytes: number },
+    { memory, layer, sealed }: SealedMachine,
     snapshot: NewSnapshot,
   ): Promise<void> {
     await this.#database.transaction().execute(async (transaction) => {
-      await advanceHead(transaction, sealed.layer, sealed.head, sealed.bytes)
-      await insertSnapshot(transaction, sandboxId, sealed.layer, sealed.bytes, snapshot)
+      if (sealed !== undefined) await advanceHead(transaction, sealed.layer, sealed.head, sealed.bytes)
+      await finishMemory(transaction, memory)
+      const bytes = memory.bytes + (sealed?.bytes ?? 0)
+      await insertSnapshot(transaction, sandboxId, { layer, memory: memory.id, bytes }, snapshot)
     })
   }
 
@@ -163,26 +216,36 @@ export class SandboxStore {
    * @param bytes What the snapshot added on the disk, where the layer was sealed for its sake.
    */
   nameLayer(sandboxId: number, layer: string | null, snapshot: NewSnapshot, bytes = 0): Promise<void> {
-    return insertSnapshot(this.#database, sandboxId, layer, bytes, snapshot)
+    return insertSnapshot(this.#database, sandboxId, { layer, memory: null, bytes }, snapshot)
   }
 
   /** By creation time; the sandbox's, or all of an owner's. */
   async snapshots(of: { sandboxId: number } | { ownerId: number }): Promise<ListedSnapshot[]> {
     const column = "sandboxId" in of ? sql`sandboxes.id` : sql`sandboxes.owner_id`
     const value = "sandboxId" in of ? of.sandboxId : of.ownerId
-    const { rows } = await sql<SnapshotRow & { vm_name: string; parent: string | null; damaged: 0 | 1 }>`
+    const { rows } = await sql<Omit<ListedSnapshot, "damaged" | "degraded"> & Record<Flag, 0 | 1>>`
       with recursive damaged(id) as (
         select id from layers where damage is not null
         union
         select layers.id from layers join damaged on layers.parent_id = damaged.id
+      ), degraded(id) as (
+        select id from memories where damage is not null
+        union
+        select memories.id from memories join degraded on memories.parent_id = degraded.id
       )
-      select snapshots.*, sandboxes.name as vm_name, snapshots.layer_id in (select id from damaged) as damaged,
+      select snapshots.*, sandboxes.name as vm_name,
+        snapshots.layer_id in (select id from damaged) as damaged,
+        snapshots.memory_id in (select id from degraded) as degraded,
         lag(snapshots.name) over (partition by sandbox_id order by snapshots.id) as parent
       from snapshots join sandboxes on sandboxes.id = sandbox_id
       where ${column} = ${value}
       order by snapshots.created_at, snapshots.id
     `.execute(this.#database)
-    return rows.map(({ damaged, ...row }) => ({ ...row, damaged: damaged === 1 }))
+    return rows.map(({ damaged, degraded, ...row }) => ({
+      ...row,
+      damaged: damaged === 1,
+      degraded: degraded === 1,
+    }))
   }
 
   /** @param name The snapshot's name or label. */
@@ -243,15 +306,27 @@ export class SandboxStore {
     return rows[0]?.bytes ?? 0
   }
 
+  /** What the memories that a sandbox's snapshots rest on take on the disk, those that others share included. */
+  async memoryBytes(sandboxId: number): Promise<number> {
+    const { rows } = await sql<{ bytes: number }>`
+      with recursive used(id) as (
+        select memory_id from snapshots where sandbox_id = ${sandboxId} and memory_id is not null
+        union
+        select paused_memory_id from sandboxes where id = ${sandboxId} and paused_memory_id is not null
+        union
+        select memories.parent_id from memories join used on memories.id = used.id where memories.parent_id is not null
+      )
+      select coalesce(sum(bytes), 0) as bytes from memories where id in (select id from used)
+    `.execute(this.#database)
+    return rows[0]?.bytes ?? 0
+  }
+
   /** Forgets snapshots. */
-  deleteSnapshots(snapshots: readonly SnapshotRow[]): Promise<Unneeded> {
+  deleteSnapshots(snapshots: readonly SnapshotRow[]): Promise<Freed> {
     return this.#database.transaction().execute(async (transaction) => {
       const ids = JSON.stringify(snapshots.map((snapshot) => snapshot.id))
       await sql`delete from snapshots where id in (select value from json_each(${ids}))`.execute(transaction)
-      return collectUnneeded(
-        transaction,
-        snapshots.map((snapshot) => snapshot.layer_id),
-      )
+      return collectAll(transaction, snapshots)
     })
   }
 
@@ -266,110 +341,32 @@ export class SandboxStore {
     head: string,
     machineId: string,
     keep?: Fork,
-  ): Promise<Unneeded & { kept: SandboxRow[] }> {
+  ): Promise<Freed & { kept: SandboxRow[] }> {
     return this.#database.transaction().execute(async (transaction) => {
       const kept = keep === undefined ? [] : await insertFork(transaction, keep)
       const later = await transaction
         .deleteFrom("snapshots")
         .where("sandbox_id", "=", sandbox.id)
         .where("id", ">", target.id)
-        .returning("layer_id")
+        .returning(["layer_id", "memory_id"])
         .execute()
       const written = await removeWritable(transaction, sandbox.id)
       await insertHead(transaction, sandbox, head, target.layer_id)
-      await transaction
-        .updateTable("sandboxes")
-        .set({ machine_id: machineId })
+      const paused = await transaction
+        .selectFrom("sandboxes")
+        .select("paused_memory_id as memory_id")
         .where("id", "=", sandbox.id)
         .execute()
-      const candidates = [...later.map((row) => row.layer_id), ...written.map((row) => row.parent_id)]
-      return { ...withWritten(written, await collectUnneeded(transaction, candidates)), kept }
+      await transaction
+        .updateTable("sandboxes")
+        .set({ machine_id: machineId, paused_memory_id: null, degraded: null })
+        .where("id", "=", sandbox.id)
+        .execute()
+      return { ...(await collectAll(transaction, later, written, paused)), kept }
     })
   }
 
   async #update(sandboxId: number, columns: Partial<SandboxRow>): Promise<void> {
     await this.#database.updateTable("sandboxes").set(columns).where("id", "=", sandboxId).execute()
   }
-}
-
-/** Counts what a sandbox's machine wrote to among what is gone. */
-function withWritten(written: readonly LayerRow[], { gone, left }: Unneeded): Unneeded {
-  const ids = written.map((row) => row.id)
-  return { gone: [...ids, ...gone], left: left.filter((id) => !ids.includes(id)) }
-}
-
-function insertSandbox(database: Database, sandbox: NewSandbox): Promise<SandboxRow> {
-  return database
-    .insertInto("sandboxes")
-    .values({
-      owner_id: sandbox.ownerId,
-      name: sandbox.name,
-      image_key: sandbox.imageKey,
-      machine_id: sandbox.machineId,
-      agent_port: null,
-      ssh_port: null,
-      created_at: sandbox.createdAt,
-      retention: sandbox.retention,
-      network: sandbox.network,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow()
-}
-
-async function insertFork(
-  database: Database,
-  { sandboxes, layer, last, present }: Fork,
-): Promise<SandboxRow[]> {
-  const rows: SandboxRow[] = []
-  for (const sandbox of sandboxes) {
-    const row = await insertSandbox(database, sandbox)
-    await copySnapshots(database, last, row.id)
-    if (present !== undefined) await insertSnapshot(database, row.id, layer, 0, present)
-    await insertHead(database, row, sandbox.head, layer)
-    rows.push(row)
-  }
-  return rows
-}
-
-async function insertHead(
-  database: Database,
-  sandbox: SandboxRow,
-  head: string,
-  parent: string | null,
-): Promise<void> {
-  const place = { parent_id: parent, image_key: sandbox.image_key, state: "head" } as const
-  await insertLayer(database, { id: head, ...place, sandbox_id: sandbox.id })
-}
-
-async function insertSnapshot(
-  database: Database,
-  sandboxId: number,
-  layer: string | null,
-  bytes: number,
-  snapshot: NewSnapshot,
-): Promise<void> {
-  await database
-    .insertInto("snapshots")
-    .values({
-      sandbox_id: sandboxId,
-      name: snapshot.name,
-      label: snapshot.label ?? null,
-      layer_id: layer,
-      bytes,
-      command: snapshot.command,
-      exit_code: snapshot.exitCode,
-      duration_ms: snapshot.durationMs,
-      created_at: snapshot.createdAt,
-    })
-    .execute()
-}
-
-/** Gives a sandbox the snapshots that another one has up to one of them. */
-async function copySnapshots(database: Database, last: SnapshotRow, sandboxId: number): Promise<void> {
-  await sql`
-    insert into snapshots
-      (sandbox_id, name, label, layer_id, bytes, command, exit_code, duration_ms, created_at)
-    select ${sandboxId}, name, label, layer_id, bytes, command, exit_code, duration_ms, created_at
-    from snapshots where sandbox_id = ${last.sandbox_id} and id <= ${last.id} order by id
-  `.execute(database)
 }

@@ -13,6 +13,7 @@ import {
 import { SandboxDirectories } from "../directories/sandbox-directories.js"
 import { Failure } from "../failure.js"
 import { SandboxFiles, type Activities } from "../files/sandbox-files.js"
+import { Lifetime } from "../lifetime/lifetime.js"
 import type { SandboxRow } from "../store/tables.js"
 import { Capture } from "./capture.js"
 import { abandoned, commandEnd, exitCodeOf, killCommand } from "./command.js"
@@ -30,6 +31,7 @@ import type {
   SandboxSession,
   SessionHandlers,
   SessionRequest,
+  VMInfo,
 } from "./sandbox-service.js"
 import { Turns } from "./turns.js"
 
@@ -58,6 +60,8 @@ export class Sandbox {
   readonly processes: SandboxProcesses
   readonly files: SandboxFiles
   readonly directories: SandboxDirectories
+  /** When it is paused and destroyed by itself. */
+  readonly lifetime: Lifetime
   readonly #means: SandboxMeans
   readonly #keeper: MachineKeeper
   readonly #turns = new Turns()
@@ -80,14 +84,19 @@ export class Sandbox {
     this.row = row
     this.#means = means
     this.#keeper = new MachineKeeper(row, means)
+    this.lifetime = new Lifetime(row, means, () => this.#pauseWhenIdle())
     this.history = new History(row, means, this.#keeper, this.#turns, newestSnapshotAt, (reason) => {
-      this.#era.abort(reason)
-      this.#era = newEra()
+      this.#interrupt(reason)
     })
-    this.reach = new Reach(row.name, () => this.#enter())
+    this.reach = new Reach(
+      row.name,
+      () => this.#enter(),
+      () => this.lifetime.begin(),
+    )
     this.processes = new SandboxProcesses({
       beside: (activity) => this.#beside(activity),
       present: () => this.#present(),
+      awake: (activity) => this.lifetime.during(activity),
     })
     const activities: Activities = {
       look: (activity) => this.#beside(activity, false),
@@ -103,10 +112,16 @@ export class Sandbox {
     if (machine !== undefined) this.#keeper.take(machine, rest)
   }
 
-  get status(): "running" | "stopped" | "restoring" | "failed" {
+  get status(): VMInfo["status"] {
     if (this.history.restoring) return "restoring"
     if (this.#keeper.machine !== undefined) return "running"
+    if (this.#keeper.isPaused) return "paused"
     return this.#keeper.lastStartFailed ? "failed" : "stopped"
+  }
+
+  /** What was lost when it was last resumed, for people; null when nothing was. */
+  get degraded(): string | null {
+    return this.#keeper.degraded
   }
 
   /** Whether the agent answers now. */
@@ -197,18 +212,35 @@ export class Sandbox {
     })
   }
 
+  /**
+   * Puts its memory on the disk and ends its machine; its next use brings all of it back. What connections had begun is
+   * interrupted, and goes on in the background then. Nothing happens to one whose machine does not run.
+   *
+   * @throws Failure `unavailable`, `disk_full`; the machine goes on then.
+   */
+  pause(): Promise<void> {
+    return this.#turns.take(() => this.#pause("request"))
+  }
+
+  /** Has its machine run, on its memory where it was paused. @throws Failure `unavailable`, `disk_full`, `damaged`. */
+  async resume(): Promise<void> {
+    await this.#enter()
+  }
+
   /** Empties the workspace, without a snapshot. It stays empty whatever happens to the machine. */
   wipe(): Promise<void> {
-    return this.#turns.take(async () => {
-      const machine = await this.#keeper.up()
-      try {
-        await machine.agent.wipe(wipeMilliseconds)
-      } catch (error) {
-        // A guest that does not answer may still be deleting: it must not go on behind the next command's back.
-        if (!(error instanceof AgentError)) await machine.kill()
-        throw new Failure("unavailable", `The workspace could not be emptied: ${String(error)}`)
-      }
-    })
+    return this.lifetime.during(() => this.#turns.take(() => this.#wipe()))
+  }
+
+  async #wipe(): Promise<void> {
+    const machine = await this.#keeper.up()
+    try {
+      await machine.agent.wipe(wipeMilliseconds)
+    } catch (error) {
+      // A guest that does not answer may still be deleting: it must not go on behind the next command's back.
+      if (!(error instanceof AgentError)) await machine.kill()
+      throw new Failure("unavailable", `The workspace could not be emptied: ${String(error)}`)
+    }
   }
 
   /** Has the running machine read a rewritten layer from its new file, when its turn comes. */
@@ -229,27 +261,54 @@ export class Sandbox {
   /** Ends the machine and deletes everything of the sandbox. */
   destroy(): Promise<void> {
     return this.#turns.take(async () => {
-      const { gone, left } = await this.#means.store.destroy(this.row.id)
+      const freed = await this.#means.store.destroy(this.row.id)
       failpoint("destroy.recorded")
       this.#turns.end(new Failure("not_found", `There is no sandbox "${this.row.name}".`))
+      this.lifetime.end()
       this.#era.abort(new Failure("interrupted", "The sandbox was destroyed while the command ran."))
-      await this.#keeper.leave(gone)
-      await this.#means.compactor.reclaim(left)
+      await this.#keeper.leave(freed)
+      await this.#means.compactor.reclaim(freed.left)
     })
   }
 
   /** Ends the machine in order, for the end of the server; the sandbox starts again where it was. */
   async close(): Promise<void> {
     const reason = new Failure("unavailable", "The server is shutting down.")
+    this.lifetime.end()
     this.#turns.end(reason)
     this.#era.abort(reason)
     await this.#turns.last(() => this.#keeper.stop())
   }
 
-  /** The machine that runs now, if one does. */
-  #present(): { machine: Machine; era: AbortSignal } | undefined {
+  /** The machine that runs now, if one does; that of a paused sandbox is resumed for it. */
+  async #present(): Promise<{ machine: Machine; era: AbortSignal } | undefined> {
+    if (this.#keeper.isPaused) {
+      const [machine, era] = await this.#enter()
+      return { machine, era }
+    }
     const { machine } = this.#keeper
     return machine === undefined || machine.ending ? undefined : { machine, era: this.#era.signal }
+  }
+
+  /** Pauses the sandbox unless something has begun meanwhile. */
+  #pauseWhenIdle(): Promise<void> {
+    return this.#turns.take(async () => {
+      if (this.lifetime.isIdle) await this.#pause("idle")
+    })
+  }
+
+  async #pause(reason: "request" | "idle"): Promise<void> {
+    const committed = () => {
+      const message = `The sandbox was paused meanwhile. What ran goes on when it is resumed: see its processes.`
+      this.#interrupt(new Failure("interrupted", message))
+    }
+    if (await this.#keeper.pause(committed)) this.#means.metrics.pauses.inc({ reason })
+  }
+
+  /** Ends what began before, for its callers. */
+  #interrupt(reason: Failure): void {
+    this.#era.abort(reason)
+    this.#era = newEra()
   }
 
   /** Runs beside others of its kind, on a machine that is up. @param takesRoom Whether the disk must have some for it. */
@@ -264,6 +323,7 @@ export class Sandbox {
       )
     }
     this.#commands += 1
+    const over = this.lifetime.begin()
     try {
       if (takesRoom) {
         await requireSpace(this.#means.dataDirectory)
@@ -272,13 +332,16 @@ export class Sandbox {
       const [machine, era] = await this.#enter()
       return await activity(machine, era)
     } finally {
+      over()
       this.#commands -= 1
     }
   }
 
-  /** A machine that is up, and what is aborted when it is no longer the sandbox's. */
+  /** A machine that is up, and what is aborted when it is no longer the sandbox's. It stays up for a while. */
   #enter(): Promise<readonly [Machine, AbortSignal]> {
-    return this.#turns.take(async () => [await this.#keeper.up(), this.#era.signal] as const)
+    return this.lifetime.during(() =>
+      this.#turns.take(async () => [await this.#keeper.up(), this.#era.signal] as const),
+    )
   }
 
   /** Takes the snapshot that follows a command, unless the sandbox has gone another way since the command began. */

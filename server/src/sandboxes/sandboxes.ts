@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream"
 import type { GuestAddress, GuestListener, Image } from "@opensandbox/vm"
 import type { DirectoryService } from "../directories/directory-service.js"
 import { Failure } from "../failure.js"
+import type { LifetimeRequest } from "../lifetime/lifetime.js"
 import type { Processes } from "../processes/processes.js"
 import type { FileService } from "../files/file-service.js"
 import { Looking } from "../looking/looking.js"
@@ -12,10 +13,11 @@ import type { SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
 import { exportSandbox, importSandbox } from "./moving.js"
 import { networkOf, requireUsable } from "./network.js"
-import { makeSandbox, unborn } from "./new-sandbox.js"
+import { makeSandbox, unborn, type SandboxSettings } from "./new-sandbox.js"
 import { recover } from "./recovery.js"
 import { Registry, type PortOpener } from "./registry.js"
 import { Sandbox } from "./sandbox.js"
+import { chooseSize, sizeOf } from "./size.js"
 import type {
   CreateRequest,
   Diff,
@@ -34,15 +36,19 @@ import type {
   SessionHandlers,
   SessionRequest,
   Snapshot,
+  SnapshotRequest,
   VMInfo,
 } from "./sandbox-service.js"
-import type { ListedSnapshot } from "./sandbox-store.js"
+import { snapshotAnswer } from "./snapshot-answer.js"
+import { wakeAll } from "./wake-all.js"
 
 /** How often snapshots that have grown too old are looked for. */
 const expiryMilliseconds = 10 * 60_000
 
 /** Longest name that a sandbox made by `keep` takes from the one that it was. */
 const keptNameLength = 40
+
+const mebibyte = 1024 * 1024
 
 /** What can be done with the sandboxes of this server. */
 export class Sandboxes implements SandboxService {
@@ -65,6 +71,7 @@ export class Sandboxes implements SandboxService {
     means.compactor.onRewritten((layer) => {
       for (const sandbox of registry.sandboxes) sandbox.rewritten(layer)
     })
+    means.room.budget.onShortage(() => this.#looking.endIdle())
     means.metrics.refreshBy(() => this.#measure())
   }
 
@@ -80,8 +87,9 @@ export class Sandboxes implements SandboxService {
     image: Image,
     maxSandboxes: number,
   ): Promise<Sandboxes> {
-    const registry = new Registry(means, ports, maxSandboxes)
-    const sandboxes = new Sandboxes(means, registry, image)
+    const expire = (sandbox: Sandbox): Promise<void> => sandboxes.#destroy(sandbox)
+    const registry = new Registry(means, ports, maxSandboxes, expire)
+    const sandboxes: Sandboxes = new Sandboxes(means, registry, image)
     const recovered = await recover(means)
     try {
       for (const sandbox of recovered) await registry.enter(sandbox)
@@ -92,15 +100,17 @@ export class Sandboxes implements SandboxService {
     }
     await means.images.removeUnused(() => means.store.imageKeys())
     await means.compactor.resume()
+    await means.compressor.resume()
     return sandboxes
   }
 
   async create(owner: number, request: CreateRequest): Promise<{ vm: VMInfo; reused: boolean }> {
     const { name, reuse, network } = request
     if (network !== undefined) requireUsable(network)
+    const size = chooseSize(request, this.#image, this.#means.room)
     const make = async () => {
-      const sandbox = unborn(owner, name, this.#image.key, request)
-      return { sandboxes: [await makeSandbox(sandbox, this.#image, this.#means)], result: "made" as const }
+      const sandbox = unborn(owner, name, this.#image.key, { ...request, size })
+      return { sandboxes: [await makeSandbox(sandbox, this.#means)], result: "made" as const }
     }
     const made = await (reuse
       ? this.#registry.findOrAdd(owner, name, make)
@@ -108,14 +118,16 @@ export class Sandboxes implements SandboxService {
     return { vm: await this.#registry.describe(owner, name), reused: made === undefined }
   }
 
-  async fork(owner: number, from: string, { names, snapshot }: ForkRequest): Promise<VMInfo[]> {
+  async fork(owner: number, from: string, { names, ...begin }: ForkRequest): Promise<VMInfo[]> {
     const origin = this.#registry.find(owner, from)
     await this.#registry.add(names, async () => {
       const rows = await origin.history.fork(
-        names.map((name) => unborn(owner, name, origin.row.image_key, { network: networkOf(origin.row) })),
-        snapshot,
+        names.map((name) => unborn(owner, name, origin.row.image_key, inherited(origin))),
+        begin,
       )
-      return { sandboxes: await Promise.all(rows.map((row) => this.#open(row))), result: undefined }
+      const sandboxes = await Promise.all(rows.map((row) => this.#open(row)))
+      if (begin.memory) await wakeAll(sandboxes, this.#means)
+      return { sandboxes, result: undefined }
     })
     return Promise.all(names.map((name) => this.#registry.describe(owner, name)))
   }
@@ -129,16 +141,28 @@ export class Sandboxes implements SandboxService {
   }
 
   async destroy(owner: number, name: string): Promise<void> {
-    const sandbox = this.#registry.find(owner, name)
-    await this.#makingRoom(() => this.#registry.destroy(sandbox))
-    await this.#means.removal.idle()
-    await this.#means.images.removeUnused(() => this.#means.store.imageKeys())
+    await this.#destroy(this.#registry.find(owner, name))
   }
 
   async run(owner: number, name: string, request: RunRequest, caller: RunCaller = {}): Promise<RunOutcome> {
     const sandbox = this.#registry.find(owner, name)
     await this.#means.reserve.take()
     return this.#counted(sandbox.run(request, caller))
+  }
+
+  async pause(owner: number, name: string): Promise<VMInfo> {
+    await this.#registry.find(owner, name).pause()
+    return this.info(owner, name)
+  }
+
+  async resume(owner: number, name: string): Promise<VMInfo> {
+    await this.#registry.find(owner, name).resume()
+    return this.info(owner, name)
+  }
+
+  async setLifetime(owner: number, name: string, request: LifetimeRequest): Promise<VMInfo> {
+    await this.#registry.find(owner, name).lifetime.set(request)
+    return this.info(owner, name)
   }
 
   processes(owner: number, name: string): Processes {
@@ -151,16 +175,16 @@ export class Sandboxes implements SandboxService {
 
   async snapshots(owner: number, name: string): Promise<Snapshot[]> {
     const { row } = this.#registry.find(owner, name)
-    return (await this.#means.store.snapshots({ sandboxId: row.id })).map(toWire)
+    return (await this.#means.store.snapshots({ sandboxId: row.id })).map(snapshotAnswer)
   }
 
   async allSnapshots(owner: number): Promise<Snapshot[]> {
-    return (await this.#means.store.snapshots({ ownerId: owner })).map(toWire)
+    return (await this.#means.store.snapshots({ ownerId: owner })).map(snapshotAnswer)
   }
 
-  async takeSnapshot(owner: number, name: string, label?: string): Promise<Snapshot> {
+  async takeSnapshot(owner: number, name: string, { label, memory }: SnapshotRequest): Promise<Snapshot> {
     const sandbox = this.#registry.find(owner, name)
-    const taken = await sandbox.history.take(label)
+    const taken = await sandbox.history.take(label, memory)
     const snapshots = await this.snapshots(owner, name)
     const snapshot = snapshots.find((each) => each.snapshot_name === taken)
     if (snapshot === undefined) throw new Failure("not_found", `The snapshot "${taken}" is gone already.`)
@@ -178,16 +202,19 @@ export class Sandboxes implements SandboxService {
     name: string,
     snapshot: string,
     { keep }: RestoreRequest,
-  ): Promise<{ kept?: string }> {
+  ): Promise<{ kept?: string | undefined; degraded?: string | undefined }> {
     const sandbox = this.#registry.find(owner, name)
     return this.#makingRoom(() =>
       keep ? this.#restoreKeeping(sandbox, snapshot) : restoreOnly(sandbox, snapshot),
     )
   }
 
-  async undo(owner: number, name: string): Promise<{ snapshot: string }> {
+  async undo(owner: number, name: string): Promise<{ snapshot: string; degraded?: string | undefined }> {
     const { history } = this.#registry.find(owner, name)
-    return this.#makingRoom(async () => ({ snapshot: await history.undo() }))
+    return this.#makingRoom(async () => {
+      const { snapshot, degraded } = await history.undo()
+      return { snapshot, degraded }
+    })
   }
 
   directories(owner: number, name: string): DirectoryService {
@@ -287,11 +314,20 @@ export class Sandboxes implements SandboxService {
   /** Ends all machines in order, each with what its guest has written. */
   async close(): Promise<void> {
     clearInterval(this.#expiry)
+    this.#means.alarms.close()
     await this.#looking.close()
     await this.#means.compactor.close()
+    await this.#means.compressor.close()
     await this.#means.reserve.giveWhenFull()
     await this.#registry.close()
     await this.#means.removal.idle()
+    await this.#means.memoryRemoval.idle()
+  }
+
+  async #destroy(sandbox: Sandbox): Promise<void> {
+    await this.#makingRoom(() => this.#registry.destroy(sandbox))
+    await this.#means.removal.idle()
+    await this.#means.images.removeUnused(() => this.#means.store.imageKeys())
   }
 
   async #counted(command: Promise<RunOutcome>): Promise<RunOutcome> {
@@ -313,20 +349,26 @@ export class Sandboxes implements SandboxService {
     await this.#means.reserve.giveWhenFull()
     const result = await change()
     // Where there is plenty, nobody need wait for more.
-    if (!(await hasSpace(this.#means.dataDirectory))) await this.#means.removal.idle()
+    if (!(await hasSpace(this.#means.dataDirectory))) {
+      await this.#means.removal.idle()
+      await this.#means.memoryRemoval.idle()
+    }
     await this.#means.reserve.take()
     return result
   }
 
   /** Goes back after what the sandbox is now has become a sandbox of its own. */
-  async #restoreKeeping(sandbox: Sandbox, snapshot: string): Promise<{ kept: string }> {
+  async #restoreKeeping(
+    sandbox: Sandbox,
+    snapshot: string,
+  ): Promise<{ kept: string; degraded?: string | undefined }> {
     const { name, owner_id, image_key } = sandbox.row
     const kept = this.#nameForKept(name)
     return this.#registry.add([kept], async () => {
-      const own = { retention: sandbox.history.limits.own, network: networkOf(sandbox.row) }
+      const own = { retention: sandbox.history.limits.own, ...inherited(sandbox) }
       const keep = unborn(owner_id, kept, image_key, own)
-      const row = await sandbox.history.restore(snapshot, keep)
-      return { sandboxes: row === undefined ? [] : [await this.#open(row)], result: { kept } }
+      const { kept: row, degraded } = await sandbox.history.restore(snapshot, keep)
+      return { sandboxes: row === undefined ? [] : [await this.#open(row)], result: { kept, degraded } }
     })
   }
 
@@ -348,30 +390,26 @@ export class Sandboxes implements SandboxService {
     metrics.layers.set(totals.layers)
     metrics.layerBytes.set(totals.bytes)
     metrics.damagedLayers.set(totals.damaged)
+    const { budget } = this.#means.room
+    metrics.memoryBudget.set(budget.totalMiB * mebibyte)
+    metrics.memoryCommitted.set(budget.committedMiB * mebibyte)
+    const memories = await this.#means.memories.totals()
+    metrics.memories.set(memories.memories)
+    metrics.memoryBytes.set(memories.bytes)
+    metrics.damagedMemories.set(memories.damaged)
     const { sandboxes } = this.#registry
     metrics.sandboxes.set(sandboxes.length)
     metrics.machines.set(sandboxes.filter((sandbox) => sandbox.status === "running").length)
+    metrics.pausedSandboxes.set(sandboxes.filter((sandbox) => sandbox.status === "paused").length)
   }
 }
 
-async function restoreOnly(sandbox: Sandbox, snapshot: string): Promise<{ kept?: string }> {
-  await sandbox.history.restore(snapshot)
-  return {}
+/** What a fork has of its origin. */
+function inherited({ row, lifetime }: Sandbox): SandboxSettings {
+  return { network: networkOf(row), size: sizeOf(row), snapshots: row.snapshot_kind, ...lifetime.passedOn }
 }
 
-function toWire(row: ListedSnapshot): Snapshot {
-  return {
-    id: row.id,
-    vm_name: row.vm_name,
-    snapshot_name: row.name,
-    label: row.label,
-    parent: row.parent,
-    kind: "disk",
-    command: row.command,
-    exit_code: row.exit_code,
-    duration_ms: row.duration_ms,
-    bytes: row.bytes,
-    damaged: row.damaged,
-    created_at: new Date(row.created_at).toISOString(),
-  }
+async function restoreOnly(sandbox: Sandbox, snapshot: string): Promise<{ degraded?: string | undefined }> {
+  const { degraded } = await sandbox.history.restore(snapshot)
+  return { degraded }
 }

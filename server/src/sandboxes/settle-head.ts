@@ -1,5 +1,6 @@
-import type { LayerRow } from "../store/tables.js"
+import type { LayerRow, SandboxRow } from "../store/tables.js"
 import type { SandboxMeans } from "./means.js"
+import { imageOf } from "./size.js"
 
 /**
  * Finds out which layer a machine that has ended wrote to last: the head, or, when the server or the machine died in the
@@ -7,11 +8,11 @@ import type { SandboxMeans } from "./means.js"
  *
  * @throws Error when the sandbox has no head.
  */
-export async function settleHead(sandboxId: number, means: SandboxMeans): Promise<LayerRow> {
+export async function settleHead(sandbox: SandboxRow, means: SandboxMeans): Promise<LayerRow> {
   const { layers, room, images } = means
-  const [head, ...ready] = await layers.writable(sandboxId)
+  const [head, ...ready] = await layers.writable(sandbox.id)
   if (head?.state !== "head") throw new Error("the sandbox has no head")
-  const image = await images.get(head.image_key)
+  const image = await imageOf(sandbox, images)
   let settled = head
   for (const next of ready) {
     if ((await room.disk.facts(next.id)) !== undefined && (await room.disk.holdsData(next.id, image))) {

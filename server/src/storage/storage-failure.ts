@@ -1,3 +1,4 @@
+import { MemoryShortageError } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 
 /** How a full disk says so: the file system, SQLite, and QEMU's tools. */
@@ -9,6 +10,7 @@ const maxDepth = 10
 /** What a caller may know of an error of the machine or the disk. The rest of it belongs into the log. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error
+  if (error instanceof MemoryShortageError) return outOfMemory(error)
   if (causes(error).some((cause) => fullDisk.test(`${cause.message} ${String(cause.code)}`)))
     return diskFull()
   return new Failure(
@@ -21,6 +23,14 @@ export function diskFull(): Failure {
   return new Failure(
     "disk_full",
     "The server's disk is full: make room in its data directory and try again. Every earlier snapshot is unharmed.",
+  )
+}
+
+function outOfMemory({ neededMiB, missingMiB }: MemoryShortageError): Failure {
+  return new Failure(
+    "unavailable",
+    `The server has too little memory for another machine: it takes ${neededMiB} MiB, and ${missingMiB} MiB of them are ` +
+      "missing. Destroy a sandbox, or raise OPENSANDBOX_MEMORY_MB. Nothing that runs is affected.",
   )
 }
 

@@ -28,7 +28,7 @@ CREATE TABLE sandboxes (
   agent_port integer,
   ssh_port integer,
   created_at integer not null
-, retention text not null default '{}', network text not null default '"none"') strict;
+, retention text not null default '{}', network text not null default '"none"', snapshot_kind text not null default 'disk' check (snapshot_kind in ('disk', 'machine')), paused_memory_id text references memories (id), expires_at integer, cpus integer not null default 1, memory_mb integer not null default 512, disk_bytes integer, idle_timeout integer, degraded text) strict;
 
 CREATE INDEX sandboxes_by_owner on sandboxes (owner_id);
 
@@ -39,7 +39,7 @@ CREATE TABLE snapshots (
   layer_id text references layers (id),
   command text,
   exit_code integer,
-  created_at integer not null, label text, bytes integer not null default 0, duration_ms integer,
+  created_at integer not null, label text, bytes integer not null default 0, duration_ms integer, memory_id text references memories (id),
   unique (sandbox_id, name)
 ) strict;
 
@@ -74,3 +74,21 @@ CREATE TABLE public_ports (
   port integer not null,
   primary key (sandbox_id, port)
 ) strict;
+
+CREATE TABLE memories (
+  id text primary key not null,
+  parent_id text references memories (id),
+  template text not null,
+  depth integer not null,
+  state text not null check (state in ('writing', 'written', 'compressed')),
+  bytes integer not null default 0,
+  pages integer not null default 0,
+  damage text,
+  created_at integer not null
+) strict;
+
+CREATE INDEX memories_by_parent on memories (parent_id);
+
+CREATE INDEX snapshots_by_memory on snapshots (memory_id);
+
+CREATE INDEX sandboxes_by_paused_memory on sandboxes (paused_memory_id);

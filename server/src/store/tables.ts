@@ -6,6 +6,7 @@ export interface Tables {
   ssh_keys: SshKeysTable
   sandboxes: SandboxesTable
   layers: LayersTable
+  memories: MemoriesTable
   snapshots: SnapshotsTable
   public_ports: PublicPortsTable
 }
@@ -51,7 +52,25 @@ interface SandboxesTable {
   retention: Generated<string>
   /** What it may reach, as JSON (see `NetworkPolicy`). */
   network: Generated<string>
+  /** Virtual processors. */
+  cpus: Generated<number>
+  memory_mb: Generated<number>
+  /** `null` for as much as its image's blank disk has. */
+  disk_bytes: Generated<number | null>
+  /** What the snapshots hold that are taken by themselves, after each command and change of files. */
+  snapshot_kind: Generated<SnapshotKind>
+  /** The memory with which its machine goes on, while it is paused: of the instant in which its head's parent was sealed. */
+  paused_memory_id: Generated<string | null>
+  /** Seconds without activity after which it is paused; `0` is never, `null` the server's default. */
+  idle_timeout: Generated<number | null>
+  /** When it is destroyed; `null` is never. */
+  expires_at: Generated<number | null>
+  /** What was lost when it was last resumed; `null` when nothing was. */
+  degraded: Generated<string | null>
 }
+
+/** `disk`: the files; `machine`: memory, processes and devices too. */
+export type SnapshotKind = "disk" | "machine"
 
 /** `sealed`: immutable; `head`: written by the machine; `next`: made ahead of time and still empty. */
 type LayerState = "sealed" | "head" | "next"
@@ -77,6 +96,30 @@ interface LayersTable {
   created_at: number
 }
 
+/**
+ * `writing`: its file is not finished, and it is in no snapshot yet; `written`: in a snapshot, or once in one that others
+ * rest on; `compressed`: the same, and its file is as small as it gets.
+ */
+type MemoryState = "writing" | "written" | "compressed"
+
+interface MemoriesTable {
+  id: string
+  /** The memory to which it has the differences; `null` has those to the template. */
+  parent_id: string | null
+  /** The key of the template. */
+  template: string
+  /** How many memories lie between the template and it, itself included. */
+  depth: number
+  state: MemoryState
+  /** What its file takes on the disk. */
+  bytes: Generated<number>
+  /** How many pages are in it. */
+  pages: Generated<number>
+  /** What was found to be wrong with the file; `null` for a sound one. */
+  damage: Generated<string | null>
+  created_at: number
+}
+
 interface SnapshotsTable {
   id: Generated<number>
   sandbox_id: number
@@ -85,6 +128,8 @@ interface SnapshotsTable {
   label: Generated<string | null>
   /** The topmost layer of the snapshot; `null` is the image's blank disk. */
   layer_id: string | null
+  /** The machine's memory and devices at the instant at which the layer was sealed; `null` in one of the disk alone. */
+  memory_id: Generated<string | null>
   /** What it added on the disk when it was taken. */
   bytes: Generated<number>
   /** The command after which it was taken; `null` where there was none. */
@@ -103,5 +148,6 @@ interface PublicPortsTable {
 
 export type SandboxRow = Selectable<SandboxesTable>
 export type LayerRow = Selectable<LayersTable>
+export type MemoryRow = Selectable<MemoriesTable>
 export type SnapshotRow = Selectable<SnapshotsTable>
 export type KeyRow = Selectable<KeysTable>

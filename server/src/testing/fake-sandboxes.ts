@@ -19,8 +19,10 @@ import type {
   SessionHandlers,
   SessionRequest,
   Snapshot,
+  SnapshotRequest,
   VMInfo,
 } from "../sandboxes/sandbox-service.js"
+import type { LifetimeRequest } from "../lifetime/lifetime.js"
 import { FakeProcesses } from "./fake-processes.js"
 import { FakeDirectories } from "./fake-directories.js"
 import { FakeFiles } from "./fake-files.js"
@@ -55,17 +57,20 @@ export class FakeSandboxes implements SandboxService {
     Promise.reject(new Failure("invalid_request", "The guest cannot listen there."))
   readonly #owners = new Map<string, number>()
   readonly #retention = new Map<string, RetentionRequest>()
+  readonly #paused = new Set<string>()
+  readonly #lifetimes = new Map<string, LifetimeRequest>()
 
   create(
     owner: number,
-    { name, retention, reuse }: Pick<CreateRequest, "name"> & Partial<CreateRequest>,
+    { name, retention, reuse, idle_timeout, ttl }: Pick<CreateRequest, "name"> & Partial<CreateRequest>,
   ): Promise<{ vm: VMInfo; reused: boolean }> {
     return settle(() => {
-      if (reuse === true && this.#owners.get(name) === owner) return { vm: infoOf(name), reused: true }
+      if (reuse === true && this.#owners.get(name) === owner) return { vm: this.#infoOf(name), reused: true }
       if (this.#owners.has(name)) throw new Failure("already_exists", `The name "${name}" is taken.`)
       this.#owners.set(name, owner)
       if (retention !== undefined) this.#retention.set(name, retention)
-      return { vm: infoOf(name), reused: false }
+      this.#lifetimes.set(name, { idle_timeout, ttl })
+      return { vm: this.#infoOf(name), reused: false }
     })
   }
 
@@ -75,11 +80,32 @@ export class FakeSandboxes implements SandboxService {
   }
 
   list(owner: number): Promise<VMInfo[]> {
-    return settle(() => this.#namesOf(owner).map(infoOf))
+    return settle(() => this.#namesOf(owner).map((name) => this.#infoOf(name)))
   }
 
   info(owner: number, name: string): Promise<VMInfo> {
-    return settle(() => infoOf(this.#find(owner, name)))
+    return settle(() => this.#infoOf(this.#find(owner, name)))
+  }
+
+  pause(owner: number, name: string): Promise<VMInfo> {
+    return settle(() => {
+      this.#paused.add(this.#find(owner, name))
+      return this.#infoOf(name)
+    })
+  }
+
+  resume(owner: number, name: string): Promise<VMInfo> {
+    return settle(() => {
+      this.#paused.delete(this.#find(owner, name))
+      return this.#infoOf(name)
+    })
+  }
+
+  setLifetime(owner: number, name: string, request: LifetimeRequest): Promise<VMInfo> {
+    return settle(() => {
+      this.#lifetimes.set(this.#find(owner, name), request)
+      return this.#infoOf(name)
+    })
   }
 
   destroy(owner: number, name: string): Promise<void> {
@@ -110,11 +136,12 @@ export class FakeSandboxes implements SandboxService {
     return settle(() => this.#namesOf(owner).map(snapshotOf))
   }
 
-  takeSnapshot(owner: number, name: string, label?: string): Promise<Snapshot> {
+  takeSnapshot(owner: number, name: string, { label, memory }: SnapshotRequest): Promise<Snapshot> {
     return settle(() => ({
       ...snapshotOf(this.#find(owner, name)),
       snapshot_name: "snap_2",
       label: label ?? null,
+      kind: memory === true ? "machine" : "disk",
       parent: "cmd_1",
     }))
   }
@@ -260,6 +287,17 @@ export class FakeSandboxes implements SandboxService {
     })
   }
 
+  /** Times to live begin when the sandboxes were created. */
+  #infoOf(name: string): VMInfo {
+    const { idle_timeout = null, ttl } = this.#lifetimes.get(name) ?? {}
+    return {
+      ...infoOf(name),
+      status: this.#paused.has(name) ? "paused" : "running",
+      idle_timeout,
+      expires_at: ttl == null ? null : new Date(Date.parse(createdAt) + ttl * 1000).toISOString(),
+    }
+  }
+
   #namesOf(owner: number): string[] {
     return [...this.#owners.keys()].filter((name) => this.#owners.get(name) === owner)
   }
@@ -300,6 +338,13 @@ function infoOf(name: string): VMInfo {
     agentHealthy: true,
     accelerator: "tcg",
     network: "none",
+    snapshots: "disk",
+    cpus: 1,
+    memory_mb: 512,
+    disk_gb: 10,
+    idle_timeout: null,
+    expires_at: null,
+    degraded: null,
     created_at: createdAt,
   }
 }
@@ -317,6 +362,7 @@ function snapshotOf(name: string): Snapshot {
     bytes: 0,
     kind: "disk",
     damaged: false,
+    degraded: false,
     created_at: createdAt,
   }
 }

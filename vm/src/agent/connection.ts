@@ -15,13 +15,18 @@ import {
   change,
   changesDone,
   digestDone,
+  freezeDone,
   pong,
   readDone,
+  rehearseDone,
+  resumeDone,
   setupDone,
   signalExecDone,
   syncDone,
+  thawDone,
   wipeDone,
   type Request,
+  type ResumeRequest,
   type SetupRequest,
 } from "./messages.js"
 import { parseJson } from "./json.js"
@@ -59,6 +64,7 @@ export class AgentConnection {
   #lastStream = 0
   #welcomesDue: number
   #gone: AgentGoneError | undefined
+  #held = false
 
   private constructor(socket: Socket, greeting: Greeting) {
     const { agentVersion, ready } = greeting.welcome
@@ -81,23 +87,34 @@ export class AgentConnection {
     socket.resume()
   }
 
+  /** Connects to the agent's socket, which may not be there yet, and begins a session. @throws as `begin` does. */
+  static async connect(socketPath: string, { deadlineMs }: { deadlineMs: number }): Promise<AgentConnection> {
+    const end = performance.now() + deadlineMs
+    const socket = await connectWhenReady(socketPath, deadlineMs)
+    return AgentConnection.begin(socket, { deadlineMs: end - performance.now() })
+  }
+
   /**
-   * Connects to the agent's socket, which may not be there yet, and begins a session. What earlier sessions left
-   * running in the foreground is killed.
+   * Begins a session on a connected socket, which is the connection's from now on. What earlier sessions left running in
+   * the foreground is killed.
    *
+   * @param options.resumed Whether the machine goes on from an instant of another one: what ran in the foreground then is
+   *   among its processes from now on, and `resume` has to follow.
    * @throws DeadlineError when the agent did not answer in time.
    * @throws AgentGoneError when the connection closed before it answered.
    * @throws AgentError with code `protocol_mismatch`.
    */
-  static async connect(socketPath: string, options: { deadlineMs: number }): Promise<AgentConnection> {
-    const end = performance.now() + options.deadlineMs
-    const socket = await connectWhenReady(socketPath, options.deadlineMs)
-    const late = AbortSignal.timeout(Math.max(1, Math.ceil(end - performance.now())))
+  static async begin(
+    socket: Socket,
+    { deadlineMs, resumed }: { deadlineMs: number; resumed?: boolean },
+  ): Promise<AgentConnection> {
+    const late = AbortSignal.timeout(Math.max(1, Math.ceil(deadlineMs)))
     try {
-      return new AgentConnection(socket, await greet(socket, late))
+      if (socket.destroyed) throw new AgentGoneError("the connection closed before the agent answered")
+      return new AgentConnection(socket, await greet(socket, late, resumed))
     } catch (error) {
       socket.on("error", () => undefined).destroy()
-      if (late.aborted) throw new DeadlineError(`the agent did not answer within ${options.deadlineMs} ms`)
+      if (late.aborted) throw new DeadlineError(`the agent did not answer within ${Math.ceil(deadlineMs)} ms`)
       throw error
     }
   }
@@ -120,6 +137,56 @@ export class AgentConnection {
   async setup(request: SetupRequest, deadlineMs: number): Promise<{ mountMicroseconds: number }> {
     const { mountUs } = await this.ask({ op: "setup", ...request }, setupDone, deadlineMs)
     return { mountMicroseconds: mountUs }
+  }
+
+  /**
+   * Has the machine do on a disk that nobody will use what a setup and a command do, so that software emulation has
+   * translated the code for it when they come.
+   *
+   * @throws AgentError with code `already_set_up`, `setup_failed`, or `bad_request` from an agent that knows no rehearsal.
+   */
+  async rehearse(device: string, deadlineMs: number): Promise<void> {
+    await this.ask({ op: "rehearse", device }, rehearseDone, deadlineMs)
+  }
+
+  /**
+   * Has all that commands and processes started stand still, until `thaw` or the next session.
+   *
+   * @throws AgentError with code `bad_request` from an agent that cannot.
+   */
+  async freeze(deadlineMs: number): Promise<void> {
+    await this.ask({ op: "freeze" }, freezeDone, deadlineMs)
+  }
+
+  /** Has what stands still go on. */
+  async thaw(deadlineMs: number): Promise<void> {
+    await this.ask({ op: "thaw" }, thawDone, deadlineMs)
+  }
+
+  /**
+   * Gives a machine that goes on from an instant of another one its own clock, random generator and names, and then has
+   * what stands still go on.
+   *
+   * @throws AgentError with code `setup_failed` or `not_set_up`.
+   */
+  async resume(request: ResumeRequest, deadlineMs: number): Promise<void> {
+    await this.ask({ op: "resume", ...request }, resumeDone, deadlineMs)
+  }
+
+  /** Sends and reads nothing until `release`, so that nothing reaches or leaves a guest that stands still. */
+  hold(): void {
+    if (this.#held) return
+    this.#held = true
+    this.#socket.cork()
+    this.#socket.pause()
+  }
+
+  /** Ends `hold`. What was to be sent meanwhile is sent now. */
+  release(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#socket.uncork()
+    this.#socket.resume()
   }
 
   /** Runs a command, without a deadline: cancel it. Errors are those of the execution's result. */

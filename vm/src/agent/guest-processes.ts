@@ -24,7 +24,7 @@ const answerMilliseconds = 20_000
 /** The longest list of processes, in bytes. */
 const longestList = 1024 * 1024
 
-const processList = z.array(processState).max(256)
+const processList = z.array(processState).max(512)
 
 /** The most input that the agent takes at one time, in bytes. */
 export const mostInput = 256 * 1024
@@ -73,7 +73,8 @@ export interface ProcessOutput {
 }
 
 /**
- * The processes that the agent keeps whoever is connected: up to 64 that run, and the 16 that ended last. All methods
+ * The processes that the agent keeps whoever is connected: up to 64 that it was told to start, those that commands became when
+ * the machine was resumed, and the 16 that ended last. All methods
  * throw DeadlineError, AgentGoneError, and AgentError: `no_process` where there is none of that number, or it has ended.
  */
 export class GuestProcesses {

@@ -67,12 +67,14 @@ export interface Greeting {
 /**
  * Begins a session on a connected socket. The socket is paused when it returns.
  *
+ * @param resumed Whether the machine goes on from an instant of another one.
  * @throws AgentGoneError when the socket closes first, or `signal` aborts.
  * @throws AgentError when the agent speaks another version of the protocol.
  */
-export async function greet(socket: Socket, signal: AbortSignal): Promise<Greeting> {
+export async function greet(socket: Socket, signal: AbortSignal, resumed = false): Promise<Greeting> {
   const nonce = randomBytes(16).toString("hex")
-  const hello = encodeFrame("HELLO", 0, Buffer.from(JSON.stringify({ nonce, protocol: protocolVersion })))
+  const greeting = { nonce, protocol: protocolVersion, ...(resumed && { resumed }) }
+  const hello = encodeFrame("HELLO", 0, Buffer.from(JSON.stringify(greeting)))
   const finder = new WelcomeFinder(nonce)
   let greeted = 1
   socket.write(hello)

@@ -13,9 +13,19 @@ export * from "./process-messages.js"
 
 const count = z.int().min(0)
 const hex32 = z.string().regex(/^[0-9a-f]{32}$/)
+const device = z.string().regex(/^\/dev\/[a-z0-9]{1,32}$/)
+const hostname = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
+const unixTimeMs = count.max(253402300799999)
+/** 32 to 512 bytes in base64. */
+const entropy = z.string().min(44).max(684)
 const ipv4 = z.string().regex(/^[0-9]{1,3}(\.[0-9]{1,3}){3}$/)
 
-export const hello = z.strictObject({ nonce: hex32, protocol: z.int() })
+export const hello = z.strictObject({
+  nonce: hex32,
+  protocol: z.int(),
+  /** Whether the machine goes on from an instant of another one, whose host is no more to be heard. */
+  resumed: z.boolean().optional(),
+})
 
 export const welcome = z.strictObject({
   nonce: hex32,
@@ -28,18 +38,30 @@ export const ping = z.strictObject({ op: z.literal("ping") })
 
 export const setup = z.strictObject({
   op: z.literal("setup"),
-  device: z.string().regex(/^\/dev\/[a-z0-9]{1,32}$/),
-  hostname: z
-    .string()
-    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
-    .optional(),
+  device,
+  /** How large the disk is to be, where that is not what it was in the template. */
+  diskBytes: count.min(1).optional(),
+  hostname: hostname.optional(),
   machineId: hex32.optional(),
-  unixTimeMs: count.max(253402300799999),
+  unixTimeMs,
   network: z
     .strictObject({ address: ipv4, prefix: z.int().min(1).max(32), gateway: ipv4, dns: ipv4 })
     .optional(),
-  /** 32 to 512 bytes in base64. */
-  entropy: z.string().min(44).max(684),
+  entropy,
+})
+
+export const rehearse = z.strictObject({ op: z.literal("rehearse"), device })
+
+export const freeze = z.strictObject({ op: z.literal("freeze") })
+
+export const thaw = z.strictObject({ op: z.literal("thaw") })
+
+export const resume = z.strictObject({
+  op: z.literal("resume"),
+  hostname: hostname.optional(),
+  machineId: hex32.optional(),
+  unixTimeMs,
+  entropy,
 })
 
 export const exec = z.strictObject({
@@ -74,6 +96,14 @@ export const digest = z.strictObject({
 export const pong = z.strictObject({ ok: z.literal(true), uptimeMs: count })
 
 export const setupDone = z.strictObject({ ok: z.literal(true), mountUs: count })
+
+export const rehearseDone = z.strictObject({ ok: z.literal(true) })
+
+export const freezeDone = z.strictObject({ ok: z.literal(true) })
+
+export const thawDone = z.strictObject({ ok: z.literal(true) })
+
+export const resumeDone = z.strictObject({ ok: z.literal(true) })
 
 export const execBegun = z.strictObject({ pid: z.int().min(1) })
 
@@ -127,6 +157,10 @@ export type Request =
   | z.infer<
       | typeof ping
       | typeof setup
+      | typeof rehearse
+      | typeof freeze
+      | typeof thaw
+      | typeof resume
       | typeof exec
       | typeof signalExec
       | typeof sync
@@ -150,5 +184,8 @@ export type Request =
 
 /** What makes a clone a machine of its own, and where its disk is. */
 export type SetupRequest = Omit<z.infer<typeof setup>, "op">
+
+/** What makes a machine that goes on from an instant of another one a machine of its own. */
+export type ResumeRequest = Omit<z.infer<typeof resume>, "op">
 
 export type ExecDone = z.infer<typeof execDone>

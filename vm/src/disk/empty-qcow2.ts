@@ -1,14 +1,4 @@
-/** A piece of a file and where it stands; what is between the pieces is zero. */
-interface Piece {
-  readonly offset: number
-  readonly bytes: Buffer
-}
-
-/** A file described by its pieces. */
-export interface SparseFile {
-  readonly length: number
-  readonly pieces: readonly Piece[]
-}
+import type { SparseFile } from "./sparse-file.js"
 
 const headerLength = 112
 const backingFormatExtension = 0xe2792aca

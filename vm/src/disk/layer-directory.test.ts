@@ -17,7 +17,15 @@ beforeEach(async () => {
   layers = new LayerDirectory(directory, "process")
   const blankDisk = join(directory, "blank.img")
   await execa("qemu-img", ["create", "-q", "-f", "qcow2", blankDisk, "64M"])
-  image = { key: "k", kernel: "", initramfs: "", base: "", blankDisk, diskBytes: 64 * 1024 * 1024 }
+  image = {
+    key: "k",
+    kernel: "",
+    initramfs: "",
+    base: "",
+    blankDisk,
+    blankBytes: 64 * 1024 * 1024,
+    diskBytes: 64 * 1024 * 1024,
+  }
 })
 
 afterEach(() => rm(directory, { recursive: true }))

@@ -1,5 +1,5 @@
 import { constants } from "node:fs"
-import { copyFile, open, readdir, rename, rm } from "node:fs/promises"
+import { copyFile, readdir, rename, rm } from "node:fs/promises"
 import { join, relative } from "node:path"
 import { execa } from "execa"
 import { z } from "zod"
@@ -10,6 +10,8 @@ import { layerFacts, fingerprint, type Fingerprint, type LayerFacts } from "./fi
 import { isLayerId, type LayerId } from "./layer.js"
 import { rebase } from "./rebase.js"
 import { shownBytes } from "./shown-bytes.js"
+import { writeSparseFile } from "./sparse-file.js"
+import { syncFile } from "../sync-file.js"
 
 /**
  * 16 KiB: one small change costs about 150 KB on disk with it, 600 to 900 KB with QEMU's default of 64 KiB,
@@ -211,15 +213,8 @@ export class LayerDirectory {
   }
 
   async #writeEmpty(path: string, backing: string, image: Image): Promise<void> {
-    const { length, pieces } = emptyQcow2(image.diskBytes, clusterBits, backing)
-    const file = await open(path, "w", 0o600)
-    try {
-      for (const { offset, bytes } of pieces) await file.write(bytes, 0, bytes.length, offset)
-      await file.truncate(length)
-      if (this.durability === "disk") await file.sync()
-    } finally {
-      await file.close()
-    }
+    await writeSparseFile(path, emptyQcow2(image.diskBytes, clusterBits, backing))
+    if (this.durability === "disk") await syncFile(path)
   }
 
   /** Makes the names in the directory survive a loss of power, where that was asked for. */
@@ -248,13 +243,4 @@ export class LayerDirectory {
 function layerIn(name: string): LayerId | undefined {
   const layer = name.slice(0, -suffix.length)
   return name.endsWith(suffix) && isLayerId(layer) ? layer : undefined
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, "r")
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
 }

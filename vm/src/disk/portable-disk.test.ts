@@ -20,7 +20,15 @@ beforeEach(async () => {
   const blankDisk = join(directory, "blank.qcow2")
   await execa("qemu-img", ["create", "-q", "-f", "qcow2", blankDisk, "64M"])
   await execa("qemu-io", ["-c", "write -P 1 0 8M", blankDisk])
-  image = { key: "k", kernel: "", initramfs: "", base: "", blankDisk, diskBytes: 64 * 1024 * 1024 }
+  image = {
+    key: "k",
+    kernel: "",
+    initramfs: "",
+    base: "",
+    blankDisk,
+    blankBytes: 64 * 1024 * 1024,
+    diskBytes: 64 * 1024 * 1024,
+  }
 })
 
 afterEach(() => rm(directory, { recursive: true }))

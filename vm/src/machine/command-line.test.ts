@@ -9,8 +9,10 @@ const clone: MachineDescription = {
     initramfs: "/i/initramfs",
     base: "/i/base.raw",
     blankDisk: "/i/blank.qcow2",
+    blankBytes: 1 << 30,
     diskBytes: 1 << 30,
   },
+  cpus: 1,
   memoryMiB: 512,
   memoryFile: "/t/memory",
   memoryShared: false,
@@ -72,15 +74,24 @@ test("emulates any processor in bounded memory, and passes the host's own throug
   expect([values(fast, "-accel"), values(fast, "-cpu")]).toEqual([["kvm"], ["host"]])
 })
 
+const template = { ...clone, memoryShared: true, incoming: false }
+
 test("keeps addresses random where that costs nothing", () => {
-  expect(values(commandLine(clone), "-append")[0]).toMatch(/ norandmaps clearcpuid=cx16$/)
-  expect(values(commandLine({ ...clone, accelerator: "kvm" }), "-append")[0]).not.toMatch(/norandmaps|cx16/)
+  expect(values(commandLine(template), "-append")[0]).toMatch(/ norandmaps clearcpuid=cx16$/)
+  expect(values(commandLine({ ...template, accelerator: "kvm" }), "-append")[0]).not.toMatch(
+    /norandmaps|cx16/,
+  )
 })
 
 test("differs between a template in the making and its clones in nothing that the guest can see", () => {
-  const template = commandLine({ ...clone, memoryShared: true, incoming: false })
-  const shared = (args: string[]) => args.map((arg) => arg.replace('"share":true', '"share":false'))
-  expect(commandLine(clone)).toEqual([...shared(template), "-incoming", "defer", "-S"])
+  const booting = commandLine(template)
+  const machine = booting.slice(0, booting.indexOf("-kernel"))
+  const shared = machine.map((arg) => arg.replace('"share":true', '"share":false'))
+  expect(commandLine(clone)).toEqual([...shared, "-incoming", "defer", "-S"])
+  expect(booting.slice(machine.length)).toEqual([
+    ...["-kernel", "/i/vmlinuz", "-initrd", "/i/initramfs", "-append"],
+    expect.stringContaining("console=ttyS0"),
+  ])
 })
 
 test("keeps file names with commas in one piece", () => {

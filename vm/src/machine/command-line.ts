@@ -2,6 +2,7 @@ import type { Accelerator } from "../accelerator/accelerator.js"
 import type { Durability } from "../durability.js"
 import type { Image } from "../image.js"
 import { guestMac, linkMtu } from "../network/guest-link.js"
+import type { MachineSize } from "./size.js"
 
 /** One file of a disk's chain and the name of its node in QEMU's block graph. */
 export interface ChainLink {
@@ -10,11 +11,9 @@ export interface ChainLink {
 }
 
 /** Everything that decides how a machine is started. */
-export interface MachineDescription {
+export interface MachineDescription extends MachineSize {
   readonly accelerator: Accelerator
   readonly image: Image
-  /** Size of the guest's memory. */
-  readonly memoryMiB: number
   /** The file behind the guest's memory. */
   readonly memoryFile: string
   /** Whether what the guest writes goes to that file (a template in the making) or stays private (its clones). */
@@ -36,6 +35,12 @@ export const machineFiles = {
   network: "network",
   pid: "pid",
   log: "log",
+  /** The `id` of the template that it is a clone of. */
+  template: "template",
+  /** The devices as they were saved at one instant, until they are in a memory. */
+  devices: "devices",
+  /** The devices that it is to go on with, until it does. */
+  resuming: "resuming",
 } as const
 
 /** The device that has the sandbox's disk, as QEMU's monitor calls it. */
@@ -53,7 +58,7 @@ export const consoleDevice = "console"
 /**
  * Without this bound the translated code of a software-emulated machine grows by some 2 MB a command, up to a gigabyte.
  */
-const translationBufferMiB = 64
+export const translationBufferMiB = 64
 
 const kernelArguments = "console=ttyS0 quiet panic=-1 reboot=t mitigations=off"
 
@@ -76,13 +81,14 @@ const emulationArguments = "norandmaps clearcpuid=cx16"
 export function commandLine(machine: MachineDescription): string[] {
   return [
     ...hardware(machine),
-    ...guestSoftware(machine),
+    ...firmwareAndConsole(),
     ...baseFileSystem(machine.image),
     ...sandboxDiskChain(machine.disk, machine.durability),
     ...agentPort(),
     ...(machine.network ? networkDevice() : []),
     ...confinement(),
-    ...(machine.incoming ? ["-incoming", "defer", "-S"] : []),
+    // A clone never boots, and QEMU would keep the kernel in a memory of its own.
+    ...(machine.incoming ? ["-incoming", "defer", "-S"] : kernel(machine)),
   ]
 }
 
@@ -109,7 +115,7 @@ function hardware(machine: MachineDescription): string[] {
     "-cpu",
     machine.accelerator === "tcg" ? "max" : "host",
     "-smp",
-    "1",
+    String(machine.cpus),
     "-m",
     `${machine.memoryMiB}M`,
     "-object",
@@ -124,20 +130,25 @@ function hardware(machine: MachineDescription): string[] {
   ]
 }
 
-function guestSoftware({ image, accelerator }: MachineDescription): string[] {
+function firmwareAndConsole(): string[] {
   return [
     "-bios",
     "qboot.rom",
+    "-chardev",
+    `ringbuf,id=${consoleDevice},size=${consoleBytes}`,
+    "-serial",
+    `chardev:${consoleDevice}`,
+  ]
+}
+
+function kernel({ image, accelerator }: MachineDescription): string[] {
+  return [
     "-kernel",
     image.kernel,
     "-initrd",
     image.initramfs,
     "-append",
     accelerator === "tcg" ? `${kernelArguments} ${emulationArguments}` : kernelArguments,
-    "-chardev",
-    `ringbuf,id=${consoleDevice},size=${consoleBytes}`,
-    "-serial",
-    `chardev:${consoleDevice}`,
   ]
 }
 

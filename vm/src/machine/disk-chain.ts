@@ -72,6 +72,37 @@ export class DiskChain {
   }
 
   /**
+   * Gives a machine another disk than the one that it was started with, which is closed. The guest must have nothing of
+   * either mounted.
+   *
+   * @param placeholder The node of the disk that it has.
+   * @param layers From the oldest to the head; at least one. They rest on the blank disk, which the machine has open.
+   */
+  static async replacing(
+    placeholder: string,
+    qmp: QmpClient,
+    durability: Durability,
+    layers: readonly (ChainLink & { node: LayerId })[],
+  ): Promise<DiskChain> {
+    const head = layers.at(-1)
+    if (head === undefined) throw new Error("a disk without layers")
+    const sealed = layers.slice(0, -1)
+    const below = (at: number) => sealed[at - 1]?.node ?? blankNode
+    // The monitor carries commands out one after the other; to wait for each answer would take longer than all of them.
+    await Promise.all([
+      ...sealed.map((link, at) => qmp.execute("blockdev-add", layerNode(link, below(at), true, durability))),
+      qmp.execute("blockdev-add", layerNode(head, null, false, durability)),
+      // The device follows from a node to its overlay, and an overlay can be given another backing.
+      qmp.execute("blockdev-snapshot", { node: placeholder, overlay: head.node }),
+      qmp.execute("blockdev-reopen", {
+        options: [layerNode(head, below(sealed.length), false, durability)],
+      }),
+      qmp.execute("blockdev-del", { "node-name": placeholder }),
+    ])
+    return DiskChain.opened(qmp, durability, layers)
+  }
+
+  /**
    * The chain of a machine that an earlier server left running. What that server had opened beside the chain, for the
    * next snapshot or in the middle of a change, is closed.
    *

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { mkdir, open, readdir, readFile, readlink, rm } from "node:fs/promises"
+import { mkdir, open, readdir, readFile, readlink, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { poll } from "../deadline.js"
 import { machineFiles } from "./command-line.js"
@@ -19,12 +19,12 @@ const deathMilliseconds = 10_000
  * it is therefore known by its number together with the time it was started, never by the number alone.
  */
 export class MachineProcess {
-  readonly directory: string
   readonly pid: number
+  #directory: string
   readonly #startTime: string
 
   private constructor(directory: string, pid: number, startTime: string) {
-    this.directory = directory
+    this.#directory = directory
     this.pid = pid
     this.#startTime = startTime
   }
@@ -70,6 +70,17 @@ export class MachineProcess {
       if (life !== undefined) return new MachineProcess(directory, pid, life.startTime)
     }
     return undefined
+  }
+
+  /** Where its sockets are; its working directory. */
+  get directory(): string {
+    return this.#directory
+  }
+
+  /** Gives its directory another name, by which it is found from then on. Who is connected to its sockets stays so. */
+  async move(directory: string): Promise<void> {
+    await rename(this.#directory, directory)
+    this.#directory = directory
   }
 
   /** Whether it runs. When it does not, its files may still be open for a moment: see `gone`. */

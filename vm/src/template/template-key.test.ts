@@ -7,9 +7,10 @@ const image = {
   initramfs: "/a/initramfs",
   base: "/a/base.raw",
   blankDisk: "/a/blank.qcow2",
+  blankBytes: 1 << 30,
   diskBytes: 1 << 30,
 }
-const recipe: TemplateRecipe = { accelerator: "kvm", image, memoryMiB: 512, network: false }
+const recipe: TemplateRecipe = { accelerator: "kvm", image, cpus: 1, memoryMiB: 512, network: false }
 const host: HostIdentity = { qemu: "7.2", processor: "p", kernel: "6.1" }
 
 test("does not depend on where the image lies or which kernel the host runs", () => {
@@ -17,9 +18,16 @@ test("does not depend on where the image lies or which kernel the host runs", ()
   expect(templateKey({ ...recipe, image: moved }, { ...host, kernel: "6.2" })).toBe(templateKey(recipe, host))
 })
 
+test("does not depend on how large the sandbox's own disk is", () => {
+  expect(templateKey({ ...recipe, image: { ...image, diskBytes: 2 ** 31 } }, host)).toBe(
+    templateKey(recipe, host),
+  )
+})
+
 test.each<[string, TemplateRecipe, HostIdentity]>([
   ["image", { ...recipe, image: { ...image, key: "k2" } }, host],
-  ["disk size", { ...recipe, image: { ...image, diskBytes: 1 << 29 } }, host],
+  ["blank disk", { ...recipe, image: { ...image, blankBytes: 1 << 29 } }, host],
+  ["processors", { ...recipe, cpus: 2 }, host],
   ["memory", { ...recipe, memoryMiB: 1024 }, host],
   ["network device", { ...recipe, network: true }, host],
   ["accelerator", { ...recipe, accelerator: "tcg" }, host],

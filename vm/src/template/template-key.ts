@@ -5,12 +5,12 @@ import type { Accelerator } from "../accelerator/accelerator.js"
 import type { Image } from "../image.js"
 import { commandLine } from "../machine/command-line.js"
 import { qemu } from "../machine/process.js"
+import type { MachineSize } from "../machine/size.js"
 
 /** What a template is made from, apart from the host it is made on. */
-export interface TemplateRecipe {
+export interface TemplateRecipe extends MachineSize {
   readonly accelerator: Accelerator
   readonly image: Image
-  readonly memoryMiB: number
   /** Whether its clones have a network device. */
   readonly network: boolean
 }
@@ -34,16 +34,16 @@ export function templateKey(recipe: TemplateRecipe, host: HostIdentity): string 
     ...recipe,
     image: { ...recipe.image, kernel: "kernel", initramfs: "initramfs", base: "base", blankDisk: "blank" },
     memoryFile: "memory",
-    memoryShared: false,
-    disk: [{ node: "head", path: "head" }],
-    incoming: true,
+    memoryShared: true,
+    disk: [{ node: "placeholder", path: "placeholder" }],
+    incoming: false,
     // It says how the host keeps the disk's files, which a template knows nothing of.
     durability: "process",
   })
   const hash = createHash("sha256")
   // Software emulation makes the same processor on every host.
   const processor = recipe.accelerator === "tcg" ? "" : host.processor
-  hash.update(JSON.stringify([recipe.image.key, recipe.image.diskBytes, args, host.qemu, processor]))
+  hash.update(JSON.stringify([recipe.image.key, recipe.image.blankBytes, args, host.qemu, processor]))
   return hash.digest("hex").slice(0, 32)
 }
 

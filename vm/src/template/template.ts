@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { mkdir, rename, rm, stat } from "node:fs/promises"
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { createWriteStream } from "node:fs"
 import { join } from "node:path"
@@ -8,6 +8,7 @@ import { execa } from "execa"
 import { z } from "zod"
 import { AgentConnection } from "../agent/connection.js"
 import { poll, within } from "../deadline.js"
+import type { Image } from "../image.js"
 import { commandLine, machineFiles } from "../machine/command-line.js"
 import { readConsole } from "../machine/machine.js"
 import { MachineProcess } from "../machine/process.js"
@@ -17,13 +18,36 @@ import type { TemplateRecipe } from "./template-key.js"
 /** A machine that was booted once and frozen; every other machine is a clone of it. */
 export interface Template extends TemplateRecipe {
   readonly key: string
+  /**
+   * Names what is in the memory: a template that is made anew of the same recipe, under the same key, holds other things in
+   * other places. 16 hexadecimal digits.
+   */
+  readonly id: string
   /** The guest's memory. Clones map it copy-on-write, so that all of them share what they do not change. */
   readonly memoryFile: string
   /** The state of the processor and the devices. */
   readonly devicesFile: string
 }
 
-const templateFiles = { memory: "memory", devices: "devices", placeholder: "placeholder.qcow2" } as const
+const templateFiles = {
+  memory: "memory",
+  devices: "devices",
+  id: "id",
+  recipe: "recipe",
+  placeholder: "placeholder.qcow2",
+} as const
+
+const templateId = /^[0-9a-f]{16}$/
+
+/** What a template says of itself: all that it was made of but the image's files. */
+const recipeFile = z.object({
+  key: z.string(),
+  accelerator: z.enum(["kvm", "tcg"]),
+  image: z.string(),
+  cpus: z.int().positive(),
+  memoryMiB: z.int().positive(),
+  network: z.boolean(),
+})
 
 const migrationState = z.object({ status: z.string().default("none"), "error-desc": z.string().optional() })
 
@@ -36,7 +60,14 @@ export async function findTemplate(
   key: string,
   recipe: TemplateRecipe,
 ): Promise<Template | undefined> {
-  const home = join(directory, key)
+  const template = await openTemplate(join(directory, key), recipe.image)
+  return template?.memoryMiB === recipe.memoryMiB ? template : undefined
+}
+
+/** The template in a directory of its own; undefined when it is not whole, or was made of another image. */
+export async function openTemplate(home: string, image: Image): Promise<Template | undefined> {
+  const recipe = await readRecipe(home)
+  if (recipe?.image !== image.key) return undefined
   const [memory, devices] = await Promise.all(
     [templateFiles.memory, templateFiles.devices].map((name) =>
       stat(join(home, name)).catch(() => undefined),
@@ -44,7 +75,36 @@ export async function findTemplate(
   )
   // QEMU would make a missing memory file itself, and a guest without a memory never answers.
   const whole = devices !== undefined && memory?.size === recipe.memoryMiB * 1024 * 1024
-  return whole ? describe(home, key, recipe) : undefined
+  const id = await templateIdIn(home)
+  return whole && id !== undefined ? describe(home, recipe.key, id, { ...recipe, image }) : undefined
+}
+
+/** The `id` of the template in a directory; undefined when there is none. */
+export async function templateIdIn(home: string): Promise<string | undefined> {
+  const id = await readFile(join(home, templateFiles.id), "utf8").catch(() => "")
+  return templateId.test(id) ? id : undefined
+}
+
+/** The files of a template that clones and their memories need. */
+export const lastingTemplateFiles: readonly string[] = [
+  templateFiles.memory,
+  templateFiles.devices,
+  templateFiles.id,
+  templateFiles.recipe,
+]
+
+async function readRecipe(home: string): Promise<z.infer<typeof recipeFile> | undefined> {
+  try {
+    return recipeFile.parse(JSON.parse(await readFile(join(home, templateFiles.recipe), "utf8")))
+  } catch {
+    return undefined
+  }
+}
+
+async function writeRecipe(home: string, key: string, recipe: TemplateRecipe): Promise<void> {
+  const { accelerator, image, cpus, memoryMiB, network } = recipe
+  const content = { key, accelerator, image: image.key, cpus, memoryMiB, network }
+  await writeFile(join(home, templateFiles.recipe), JSON.stringify(content))
 }
 
 /**
@@ -64,24 +124,31 @@ export async function makeTemplate(
   await mkdir(workshop, { recursive: true, mode: 0o700 })
   try {
     await bootAndFreeze(workshop, recipe, bootMilliseconds)
+    const id = randomBytes(8).toString("hex")
+    await writeFile(join(workshop, templateFiles.id), id)
+    await writeRecipe(workshop, key, recipe)
     const home = join(directory, key)
-    await rename(workshop, home).catch(async (error: unknown) => {
+    try {
+      await rename(workshop, home)
+    } catch (error) {
       if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error
       // Another process was faster, unless what is there has lost a part.
-      if ((await findTemplate(directory, key, recipe)) !== undefined) return
+      const other = await findTemplate(directory, key, recipe)
+      if (other !== undefined) return other
       await rm(home, { recursive: true })
       await rename(workshop, home)
-    })
-    return describe(home, key, recipe)
+    }
+    return describe(home, key, id, recipe)
   } finally {
     await rm(workshop, { recursive: true, force: true })
   }
 }
 
-function describe(home: string, key: string, recipe: TemplateRecipe): Template {
+function describe(home: string, key: string, id: string, recipe: TemplateRecipe): Template {
   return {
     ...recipe,
     key,
+    id,
     memoryFile: join(home, templateFiles.memory),
     devicesFile: join(home, templateFiles.devices),
   }
@@ -92,9 +159,10 @@ async function bootAndFreeze(
   recipe: TemplateRecipe,
   bootMilliseconds: number,
 ): Promise<void> {
-  // An empty disk of the final size stands in for the sandbox's: the guest sees the device, and nothing on it.
+  // An empty disk stands in for the sandbox's: the guest sees the device, and nothing on it. It is as large as the blank
+  // one; a clone whose disk is larger is told so.
   const placeholder = join(workshop, templateFiles.placeholder)
-  await execa("qemu-img", ["create", "-q", "-f", "qcow2", placeholder, String(recipe.image.diskBytes)], {
+  await execa("qemu-img", ["create", "-q", "-f", "qcow2", placeholder, String(recipe.image.blankBytes)], {
     stdin: "ignore",
     timeout: saveMilliseconds,
   })
