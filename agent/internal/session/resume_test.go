@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"opensandbox/agent/internal/protocol"
 )
@@ -70,6 +71,26 @@ func TestACommandThatWaitsForCreditGoesOnWithoutIt(t *testing.T) {
 	h.resume()
 	if done, text := h.output(1, pid); !strings.HasSuffix(text, "done\n") || done["exitCode"] != 0.0 {
 		t.Errorf("%d bytes, %v", len(text), done)
+	}
+}
+
+func TestACommandThatIsOnlyBeingStartedGoesOnToo(t *testing.T) {
+	for round := 0; round < 20; round++ {
+		h := greeted(t)
+		h.exec(1, "echo begun; exit 5")
+		h.resume()
+		deadline := time.Now().Add(10 * time.Second)
+		for stream := uint32(1); ; stream++ {
+			h.send(protocol.TypeRequest, stream, []byte(`{"op":"processes"}`))
+			_, listed, _ := h.result(stream)
+			if strings.Contains(listed, `"exitCode":5`) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the command did not come to its end: %s", listed)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 }
 

@@ -22,19 +22,23 @@ type stream struct {
 	kept      *processes.Process
 	onCancel  func()
 	cancelled bool
+	left      bool
 }
 
 func newStream(id uint32) *stream {
 	return &stream{id: id, stdin: newInbox(), stdout: newWindow(), stderr: newWindow()}
 }
 
-// attach makes the process the one that cancel kills, and that adopt makes one of no session when the stream is left.
+// attach makes the process the one that cancel kills, and that adopt makes one of no session when the stream is left, which
+// may have been while the process was being started.
 func (s *stream) attach(process *command.Process, adopt func() *processes.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.process, s.adopt = process, adopt
 	if s.cancelled {
 		process.Kill()
+	} else if s.left {
+		s.kept = adopt()
 	}
 }
 
@@ -59,7 +63,7 @@ func (s *stream) whenCancelled(act func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onCancel = act
-	if s.cancelled {
+	if s.cancelled || s.left {
 		act()
 	}
 }
@@ -71,31 +75,34 @@ func (s *stream) cancel() {
 	s.end()
 }
 
-// leave lets the stream's command go on, with the input that has come and none of the host's from now on. Without one the
-// stream is cancelled.
+// leave lets the stream's command go on, with the input that has come and none of the host's from now on. So does what is
+// no command, if all of its input has come; otherwise it ends as if it were cancelled.
 func (s *stream) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.adopt == nil || s.cancelled {
-		s.end()
-		return
+	s.left = true
+	if s.adopt != nil && !s.cancelled {
+		s.kept = s.adopt()
 	}
-	s.kept = s.adopt()
 	s.stdin.leave()
-	s.stdout.close()
-	s.stderr.close()
+	s.silence()
 }
 
 func (s *stream) end() {
 	s.cancelled = true
 	s.stdin.close()
+	s.silence()
+	if s.process != nil {
+		s.process.Kill()
+	}
+}
+
+// silence lets nothing more be said, and stops what can be stopped.
+func (s *stream) silence() {
 	s.stdout.close()
 	s.stderr.close()
 	if s.onCancel != nil {
 		s.onCancel()
-	}
-	if s.process != nil {
-		s.process.Kill()
 	}
 }
 
