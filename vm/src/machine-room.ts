@@ -10,9 +10,9 @@ import type { Image } from "./image.js"
 import { memoryForMachinesMiB } from "./host-memory.js"
 import { machineFiles } from "./machine/command-line.js"
 import { resumeMachine } from "./machine/resume.js"
-import { MemoryChain } from "./memory/memory-chain.js"
 import { MemoryDirectory } from "./memory/memory-directory.js"
 import { DamagedMemoryError, type MemoryId } from "./memory/memory.js"
+import { SharedChains } from "./memory/shared-chains.js"
 import type { Machine, MachineId } from "./machine/machine.js"
 import { MachineViewer } from "./machine/machine-viewer.js"
 import { MachineProcess } from "./machine/process.js"
@@ -68,6 +68,7 @@ export class MachineRoom {
   readonly #machines: string
   readonly #templates: TemplateStore
   readonly #held: HeldTemplates
+  readonly #chains: SharedChains
   readonly #cgroups: MachineCgroups | undefined
   /** The image of new sandboxes, and the size of those that are made with no other. */
   readonly #image: Image
@@ -89,6 +90,7 @@ export class MachineRoom {
     this.#machines = machines
     this.disk = disk
     this.memories = memories
+    this.#chains = new SharedChains(memories)
     this.#held = held
     this.#templates = templates
     this.budget = budget
@@ -298,7 +300,7 @@ export class MachineRoom {
     for (const id of await readdir(this.#machines)) if (!keep.has(id)) await this.end(id)
   }
 
-  async #resumed(
+  #resumed(
     id: MachineId,
     image: Image,
     layers: readonly LayerId[],
@@ -306,25 +308,22 @@ export class MachineRoom {
     identity: GuestIdentity | undefined,
     policy: NetworkPolicy,
   ): Promise<Machine> {
-    const chain = await MemoryChain.open(this.memories, memories)
-    try {
+    return this.#chains.use(memories, async (chain) => {
       const template = await this.#held.get(chain.template, image)
       if (template === undefined)
         throw new DamagedMemoryError(chain.newest, "the template that it rests on is missing")
       const directory = this.#directory(id)
       const [disk, cgroups] = [this.disk, this.#cgroups]
       const means = { directory, template, disk, memories: this.memories, cgroups }
-      return await resumeMachine({ ...means, id, layers, chain, identity, policy }).catch(
-        (error: unknown) => {
-          if (this.#templates.fits(template)) throw error
-          throw new DamagedMemoryError(chain.newest, "this QEMU or processor does not take it", {
-            cause: error,
-          })
-        },
-      )
-    } finally {
-      await chain.close()
-    }
+      try {
+        return await resumeMachine({ ...means, id, layers, chain, identity, policy })
+      } catch (error) {
+        if (this.#templates.fits(template)) throw error
+        throw new DamagedMemoryError(chain.newest, "this QEMU or processor does not take it", {
+          cause: error,
+        })
+      }
+    })
   }
 
   /** Starts a machine that is counted from before it is there until it is gone. */

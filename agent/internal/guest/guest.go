@@ -68,7 +68,7 @@ func (g *Guest) Setup(request protocol.Setup) (time.Duration, error) {
 	}
 	go func() {
 		defer g.mu.Unlock()
-		g.name(request.Hostname, request.MachineID)
+		g.name(request.Hostname, request.MachineID, identity.Replace)
 		g.nameServer(request)
 	}()
 	return took, nil
@@ -116,14 +116,14 @@ func (g *Guest) renew(inBase64 string, unixTimeMs int64) error {
 }
 
 // name writes names to a disk that is the user's, if there are any. Where that fails the machine is none the worse.
-func (g *Guest) name(hostname, machineID string) {
+func (g *Guest) name(hostname, machineID string, write identity.Write) {
 	if hostname != "" {
-		if err := identity.SetHostname("/", hostname); err != nil {
+		if err := identity.SetHostname("/", hostname, write); err != nil {
 			g.Log.Printf("hostname: %v", err)
 		}
 	}
 	if machineID != "" {
-		if err := identity.SetMachineID("/", machineID); err != nil {
+		if err := identity.SetMachineID("/", machineID, write); err != nil {
 			g.Log.Printf("machine id: %v", err)
 		}
 	}

@@ -1,6 +1,9 @@
 package guest
 
-import "opensandbox/agent/internal/protocol"
+import (
+	"opensandbox/agent/internal/identity"
+	"opensandbox/agent/internal/protocol"
+)
 
 // Freeze has all that commands and processes started stand still. A machine that is made of this one at such an instant
 // has none that runs before it was resumed.
@@ -28,7 +31,7 @@ func (g *Guest) Resume(request protocol.Resume) error {
 	if err := g.renew(request.Entropy, request.UnixTimeMs); err != nil {
 		return protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
 	}
-	g.name(request.Hostname, request.MachineID)
+	g.name(request.Hostname, request.MachineID, identity.Overwrite)
 	if err := g.freeze(false); err != nil {
 		return protocol.Errorf(protocol.CodeSetupFailed, "%v", err)
 	}

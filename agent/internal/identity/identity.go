@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"syscall"
 	"unsafe"
 
@@ -38,12 +37,15 @@ func Reseed(random *os.File, entropy []byte) error {
 	return nil
 }
 
+// Write gives a file its content, and leaves one alone that has it already: every change costs the next snapshot.
+type Write func(path string, content []byte) error
+
 // SetHostname names the machine, for the kernel and in the files below root.
-func SetHostname(root, name string) error {
+func SetHostname(root, name string, write Write) error {
 	if err := syscall.Sethostname([]byte(name)); err != nil {
 		return fmt.Errorf("set hostname: %w", err)
 	}
-	if err := replace(filepath.Join(root, "etc/hostname"), []byte(name+"\n")); err != nil {
+	if err := write(filepath.Join(root, "etc/hostname"), []byte(name+"\n")); err != nil {
 		return err
 	}
 	path := filepath.Join(root, "etc/hosts")
@@ -51,26 +53,28 @@ func SetHostname(root, name string) error {
 	if err != nil {
 		return err
 	}
-	return replace(path, withHost(hosts, name))
+	return write(path, withHost(hosts, name))
 }
-
-var ownHost = regexp.MustCompile(`(?m)^127\.0\.1\.1\s.*\n?`)
 
 // withHost makes the hosts file know the machine's own name, by the address that Debian uses for it.
 func withHost(hosts []byte, name string) []byte {
-	line := []byte("127.0.1.1\t" + name + "\n")
-	if at := ownHost.FindIndex(hosts); at != nil {
-		return append(append(append([]byte(nil), hosts[:at[0]]...), line...), hosts[at[1]:]...)
+	own := []byte("127.0.1.1\t" + name + "\n")
+	lines := bytes.SplitAfter(hosts, []byte("\n"))
+	for at, line := range lines {
+		if bytes.HasPrefix(line, []byte("127.0.1.1\t")) || bytes.HasPrefix(line, []byte("127.0.1.1 ")) {
+			lines[at] = own
+			return bytes.Join(lines, nil)
+		}
 	}
 	if len(hosts) > 0 && !bytes.HasSuffix(hosts, []byte("\n")) {
-		hosts = append(hosts, '\n')
+		lines = append(lines, []byte("\n"))
 	}
-	return append(hosts, line...)
+	return bytes.Join(append(lines, own), nil)
 }
 
 // SetMachineID gives the machine the id that programs know it by.
-func SetMachineID(root, id string) error {
-	return replace(filepath.Join(root, "etc/machine-id"), []byte(id+"\n"))
+func SetMachineID(root, id string, write Write) error {
+	return write(filepath.Join(root, "etc/machine-id"), []byte(id+"\n"))
 }
 
 const maxFile = 64 * 1024
@@ -91,8 +95,8 @@ func read(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// replace gives a file its content, and leaves one alone that has it already: every change costs the next snapshot.
-func replace(path string, content []byte) error {
+// Replace puts a new file in the place of the old one: who reads it sees either, also after a crash.
+func Replace(path string, content []byte) error {
 	if old, err := read(path); err == nil && bytes.Equal(old, content) {
 		return nil
 	}
@@ -104,4 +108,37 @@ func replace(path string, content []byte) error {
 		return err
 	}
 	return os.Rename(next, path)
+}
+
+// Overwrite changes a file where it lies, if it is a plain one with no other name. The kernel does so by a tenth of the code
+// that Replace takes, all of which is new to a machine that was just made of an instant of another one. A crash in
+// the middle leaves a mixture of both names, which the next start sets right.
+func Overwrite(path string, content []byte) error {
+	const flags = syscall.O_RDWR | syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_CLOEXEC
+	file, err := syscall.Open(path, flags, 0)
+	if err != nil {
+		return Replace(path, content)
+	}
+	defer syscall.Close(file)
+	var info syscall.Stat_t
+	if err := syscall.Fstat(file, &info); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if info.Mode&syscall.S_IFMT != syscall.S_IFREG || info.Nlink != 1 || info.Size > maxFile {
+		return Replace(path, content)
+	}
+	old := make([]byte, info.Size)
+	if n, err := syscall.Pread(file, old, 0); err == nil && n == len(old) && bytes.Equal(old, content) {
+		return nil
+	}
+	if _, err := syscall.Pwrite(file, content, 0); err != nil {
+		return &os.PathError{Op: "write", Path: path, Err: err}
+	}
+	if len(content) == len(old) {
+		return nil
+	}
+	if err := syscall.Ftruncate(file, int64(len(content))); err != nil {
+		return &os.PathError{Op: "truncate", Path: path, Err: err}
+	}
+	return nil
 }

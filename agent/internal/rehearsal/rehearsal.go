@@ -82,10 +82,10 @@ func play(runner *command.Runner, device string) error {
 		return err
 	}
 	defer mounted.Close()
-	if err := identity.SetHostname("/", "rehearsal"); err != nil {
+	if err := identity.SetHostname("/", "rehearsal", identity.Replace); err != nil {
 		return err
 	}
-	if err := identity.SetMachineID("/", fmt.Sprintf("%032d", 0)); err != nil {
+	if err := identity.SetMachineID("/", fmt.Sprintf("%032d", 0), identity.Replace); err != nil {
 		return err
 	}
 	if _, err := mounted.Sync(); err != nil {

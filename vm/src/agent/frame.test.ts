@@ -32,6 +32,20 @@ const frames = fc.constantFrom(...(Object.keys(frameRules) as FrameType[])).chai
   })
 })
 
+const isOutput = ({ type }: Frame) => type === "STDOUT" || type === "STDERR"
+
+/** The same frames, with output that follows output of its stream and channel put together. */
+function together(list: readonly Frame[]): Frame[] {
+  const whole: Frame[] = []
+  for (const frame of list) {
+    const last = whole.at(-1)
+    if (last !== undefined && isOutput(frame) && last.type === frame.type && last.stream === frame.stream)
+      whole[whole.length - 1] = { ...last, payload: Buffer.concat([last.payload, frame.payload]) }
+    else whole.push(frame)
+  }
+  return whole
+}
+
 function plain(frame: Frame): unknown {
   return { ...frame, payload: Buffer.from(frame.payload).toString("hex") }
 }
@@ -60,9 +74,22 @@ describe("frames", () => {
         )
         const decoder = new FrameDecoder()
         const decoded = pieces(bytes, cuts).flatMap((piece) => decoder.push(piece))
-        expect(decoded.map(plain)).toEqual(list.map(plain))
+        expect(decoded.every(({ type, payload }) => payload.length >= frameRules[type].min)).toBe(true)
+        expect(together(decoded).map(plain)).toEqual(together(list).map(plain))
       }),
     )
+  })
+
+  it("of output are given as they come, without waiting for their end", () => {
+    const decoder = new FrameDecoder()
+    const frame = encodeFrame("STDOUT", 7, Buffer.from("output"))
+    expect(decoder.push(frame.subarray(0, 14)).map(plain)).toEqual([
+      { type: "STDOUT", stream: 7, payload: Buffer.from("ou").toString("hex") },
+    ])
+    expect(decoder.push(Buffer.concat([frame.subarray(14), encodeFrame("CANCEL", 8)])).map(plain)).toEqual([
+      { type: "STDOUT", stream: 7, payload: Buffer.from("tput").toString("hex") },
+      { type: "CANCEL", stream: 8, payload: "" },
+    ])
   })
 
   it("are what arbitrary bytes give, or a ProtocolError", () => {

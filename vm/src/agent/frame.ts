@@ -106,21 +106,41 @@ function parseHeader(bytes: Buffer): { type: FrameType; stream: number; length: 
   return { type, stream, length }
 }
 
-/** Turns bytes, in pieces of any size, into frames. Holds at most one frame that is not complete. */
+/** Output of the guest that is still to come of a frame whose header was read. */
+interface Unfinished {
+  readonly type: FrameType
+  readonly stream: number
+  readonly missing: number
+}
+
+/**
+ * Turns bytes, in pieces of any size, into frames. A frame of output is given in as many parts as it comes in, each as if it
+ * were a frame: nobody may make anything of where they end, and nothing of a long transfer is copied to be put together.
+ * Of everything else it holds at most one frame that is not complete.
+ */
 export class FrameDecoder {
   #rest = Buffer.alloc(0)
+  #unfinished: Unfinished | undefined
 
   /**
-   * @returns the frames that the bytes complete. Their payloads may share memory with `bytes`.
+   * @returns the frames that the bytes complete, and the parts of output that they hold. Their payloads may share memory
+   *   with `bytes`.
    * @throws ProtocolError at bytes that are no frame; the decoder is of no use then.
    */
   push(bytes: Uint8Array): Frame[] {
     const frames: Frame[] = []
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     let buffer = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
-    while (buffer.length >= limits.header) {
+    for (;;) {
+      buffer = this.#takeOutput(buffer, frames)
+      if (buffer.length < limits.header) break
       const { type, stream, length } = parseHeader(buffer)
       const end = limits.header + length
+      if (type === "STDOUT" || type === "STDERR") {
+        this.#unfinished = { type, stream, missing: length }
+        buffer = buffer.subarray(limits.header)
+        continue
+      }
       if (buffer.length < end) break
       frames.push({ type, stream, payload: buffer.subarray(limits.header, end) })
       buffer = buffer.subarray(end)
@@ -128,6 +148,17 @@ export class FrameDecoder {
     // A copy, so that a few bytes do not keep a large piece alive.
     this.#rest = Buffer.from(buffer)
     return frames
+  }
+
+  /** @returns what follows the output that was still to come. */
+  #takeOutput(buffer: Buffer, frames: Frame[]): Buffer {
+    if (this.#unfinished === undefined || buffer.length === 0) return buffer
+    const { type, stream, missing } = this.#unfinished
+    const payload = buffer.subarray(0, missing)
+    frames.push({ type, stream, payload })
+    const left = missing - payload.length
+    this.#unfinished = left === 0 ? undefined : { type, stream, missing: left }
+    return buffer.subarray(payload.length)
   }
 }
 

@@ -50,8 +50,11 @@ function parseWelcome(payload: Buffer): Welcome | undefined {
   }
 }
 
-/** How long the agent may be silent before it is greeted again, in milliseconds. */
-const patience = 250
+/**
+ * How long the agent may be silent before it is greeted again, in milliseconds. One that was just cloned takes some 100 to
+ * answer under emulation, and several times that beside others: to take in the padding would cost it more still.
+ */
+const patience = 1_500
 
 /** As long as the longest frame: it completes whatever frame of a dead session the agent is still waiting for. */
 const padding = Buffer.alloc(limits.header + limits.request)

@@ -11,6 +11,12 @@ export const creditStep = 64 * 1024
 /** Output waits in blocks of this many bytes, so that a flood of tiny frames takes no more memory than its bytes. */
 const blockSize = 128 * 1024
 
+/**
+ * A piece of output that is at least this part of the memory that it was received in waits there, and is not copied into a
+ * block: what waits takes at most four times as much memory as its bytes.
+ */
+const enoughOfItsMemory = 0.25
+
 /** Brings one channel of a command's output to its handler, one piece after the other. */
 export class OutputChannel {
   readonly #handler: OutputHandler
@@ -47,6 +53,11 @@ export class OutputChannel {
   }
 
   #keep(bytes: Uint8Array): void {
+    if (bytes.length >= bytes.buffer.byteLength * enoughOfItsMemory) {
+      this.#waiting.push(bytes)
+      this.#room = 0
+      return
+    }
     const last = this.#waiting.at(-1)
     if (last !== undefined && this.#room >= bytes.length) {
       const longer = new Uint8Array(last.buffer, 0, last.length + bytes.length)

@@ -7,6 +7,9 @@ import { PageIndex } from "./page-index.js"
 
 const zeroPage = new Uint8Array(pageBytes)
 
+/** Contents of a chain up to this size are kept once they were read, for further guests: 64 MiB. */
+const mostKeptBytes = 64 * 1024 * 1024
+
 /** A guest that is to get its memory back. */
 type Target = Pick<GuestMemory, "pageCount" | "write">
 
@@ -15,9 +18,16 @@ interface Link {
   readonly file: MemoryFile
 }
 
+/** Pages in ascending order, and what each of them holds. */
+interface Batch {
+  readonly pages: Uint32Array
+  readonly contents: readonly Uint8Array[]
+}
+
 /**
  * Memories that rest on each other, from the one that rests on the template alone to the newest: together all that a
- * guest's memory differs from the template in. What is wrong with one fails with a DamagedMemoryError.
+ * guest's memory differs from the template in. What is wrong with one fails with a DamagedMemoryError. Any number of guests
+ * can be made of it; it is read, and compared with its checksums, once for all of them.
  */
 export class MemoryChain {
   /** What the guest's pages hold that differ from the template. */
@@ -25,6 +35,9 @@ export class MemoryChain {
   /** The `id` of the template. */
   readonly template: string
   readonly #links: readonly [Link, ...Link[]]
+  #devices: Promise<Buffer> | undefined
+  #verified: Promise<void> | undefined
+  #kept: Promise<readonly Batch[]> | undefined
 
   private constructor(links: readonly [Link, ...Link[]]) {
     this.#links = links
@@ -54,25 +67,52 @@ export class MemoryChain {
   /** The newest memory's devices, as QEMU wrote them. */
   devices(): Promise<Buffer> {
     const { memory, file } = this.#top
-    return orDamaged(memory, () => file.devices())
+    this.#devices ??= orDamaged(memory, () => file.devices())
+    return this.#devices
   }
 
   /** Compares all files with their checksums. */
-  async verify(): Promise<void> {
-    for (const { memory, file } of this.#links) await orDamaged(memory, () => file.verify())
+  verify(): Promise<void> {
+    this.#verified ??= this.#verify()
+    return this.#verified
   }
 
   /** Gives a guest that never ran since it was cloned the pages as they were. */
   async writeTo(guest: Target): Promise<void> {
     if (guest.pageCount !== this.#top.file.header.guestPages)
       throw new DamagedMemoryError(this.newest, "it belongs to a guest of another size")
-    const written = new Uint8Array(guest.pageCount)
-    for (const { memory, file } of this.#links.toReversed())
-      await orDamaged(memory, () => writePages(file, guest, written))
+    for await (const { pages, contents } of this.#contents()) await guest.write(pages, contents)
   }
 
   async close(): Promise<void> {
     for (const { file } of this.#links) await file.close()
+  }
+
+  async #verify(): Promise<void> {
+    for (const { memory, file } of this.#links) await orDamaged(memory, () => file.verify())
+  }
+
+  async *#contents(): AsyncIterable<Batch> {
+    const stored = this.#links.reduce((sum, { file }) => sum + file.header.stored, 0)
+    if (stored * pageBytes > mostKeptBytes) {
+      yield* this.#read()
+      return
+    }
+    this.#kept ??= all(this.#read())
+    yield* await this.#kept
+  }
+
+  /** The newest memory's pages first, and each page once. */
+  async *#read(): AsyncIterable<Batch> {
+    const given = new Uint8Array(this.#top.file.header.guestPages)
+    for (const { memory, file } of this.#links.toReversed()) {
+      const batches = newPages(file, given)
+      for (;;) {
+        const next = await orDamaged(memory, () => batches.next())
+        if (next.done === true) break
+        yield next.value
+      }
+    }
   }
 
   get #top(): Link {
@@ -92,16 +132,16 @@ function requireUnbroken(links: readonly Link[]): void {
   })
 }
 
-/** @param written Which pages have their content from a newer memory; those that get it here are added. */
-async function writePages(file: MemoryFile, guest: Target, written: Uint8Array): Promise<void> {
+/** @param given Which pages are in a newer memory; those that are given here are added. */
+async function* newPages(file: MemoryFile, given: Uint8Array): AsyncGenerator<Batch, undefined> {
   const { index } = file
   const zeros: number[] = []
   const stored: number[] = []
   index.pages.forEach((_, at) => (index.isZero(at) ? zeros : stored).push(at))
   const take = (at: number): boolean => {
     const page = index.pages[at] ?? 0
-    if (written[page] === 1) return false
-    written[page] = 1
+    if (given[page] === 1) return false
+    given[page] = 1
     return true
   }
   let next = 0
@@ -114,11 +154,14 @@ async function writePages(file: MemoryFile, guest: Target, written: Uint8Array):
       pages.push(index.pages[at] ?? 0)
       contents.push(content.subarray(offset, offset + pageBytes))
     }
-    await guest.write(Uint32Array.from(pages), contents)
+    yield { pages: Uint32Array.from(pages), contents }
   }
   const empty = zeros.filter(take).map((at) => index.pages[at] ?? 0)
-  await guest.write(
-    Uint32Array.from(empty),
-    empty.map(() => zeroPage),
-  )
+  yield { pages: Uint32Array.from(empty), contents: empty.map(() => zeroPage) }
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = []
+  for await (const item of items) list.push(item)
+  return list
 }
