@@ -20,6 +20,8 @@ type Groups struct {
 	mu      sync.Mutex
 	count   int
 	retired []string
+	// Made ahead of time, for the next command.
+	spare *group
 }
 
 // OpenGroups makes groups below the directory of an existing control group.
@@ -28,7 +30,9 @@ func OpenGroups(path string) (*Groups, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &Groups{parent: fd}, nil
+	groups := &Groups{parent: fd}
+	groups.prepare()
+	return groups, nil
 }
 
 // Freeze has all processes of all groups stand still, or go on: none carries out an instruction after it, though what the
@@ -49,6 +53,27 @@ type group struct {
 func (g *Groups) create() (*group, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if spare := g.spare; spare != nil {
+		g.spare = nil
+		// It is there to be seen, and a command may have removed it.
+		if spare.exists() {
+			return spare, nil
+		}
+	}
+	return g.make()
+}
+
+// prepare makes a group for the next command, unless there is one: to make it takes as long as to start a small program.
+// Where that fails the command finds out.
+func (g *Groups) prepare() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.spare == nil {
+		g.spare, _ = g.make()
+	}
+}
+
+func (g *Groups) make() (*group, error) {
 	g.count++
 	name := "cmd-" + strconv.Itoa(g.count)
 	if err := syscall.Mkdirat(g.parent, name, 0o755); err != nil {
@@ -57,8 +82,14 @@ func (g *Groups) create() (*group, error) {
 	return &group{g.parent, name}, nil
 }
 
-// retire removes the group of a command that is over. When processes of it still run, later calls try again.
+// retire removes the group of a command that is over, and prepares one for the next. When processes of it still run, later
+// calls try again.
 func (g *Groups) retire(done *group) {
+	g.remove(done)
+	g.prepare()
+}
+
+func (g *Groups) remove(done *group) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	kept := g.retired[:0]
@@ -68,6 +99,11 @@ func (g *Groups) retire(done *group) {
 		}
 	}
 	g.retired = kept
+}
+
+func (g *group) exists() bool {
+	const toBeThere = 0
+	return syscall.Faccessat(g.parent, g.name, toBeThere, 0) == nil
 }
 
 func (g *group) add(pid int) error {
