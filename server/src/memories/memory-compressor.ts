@@ -1,19 +1,31 @@
 import { failpoint } from "#failpoint"
+import type { MemoryDirectory } from "@opensandbox/vm"
 import PQueue from "p-queue"
-import type { MemoryMeans } from "./memory-means.js"
+import type { Logger } from "pino"
 import type { MemoryRemoval } from "./memory-removal.js"
+import type { MemoryStore } from "./memory-store.js"
+
+interface CompressorMeans {
+  readonly memories: Pick<MemoryStore, "all" | "find" | "setCompressed">
+  readonly room: { readonly memories: Pick<MemoryDirectory, "compress"> }
+  readonly log: Pick<Logger, "warn">
+  /** Whether the disk has room for so many bytes more, and for what else goes on. */
+  readonly hasSpace: (bytes: number) => Promise<boolean>
+}
 
 /**
  * Compresses the files of memories, which are written as they are so that nobody waits for it: in the background, and one
- * at a time on this host. A compressed file takes the old one's place by a rename, so it may break off anywhere.
+ * at a time on this host. A compressed file takes the old one's place by a rename, so it may break off anywhere. Until then
+ * there are two of them: where the disk has no room for that, a memory stays as it is until the next one is compressed.
  */
 export class MemoryCompressor {
-  readonly #means: MemoryMeans
-  readonly #removal: MemoryRemoval
+  readonly #means: CompressorMeans
+  readonly #removal: Pick<MemoryRemoval, "add">
   readonly #queue = new PQueue({ concurrency: 1 })
   readonly #closing = new AbortController()
+  readonly #postponed = new Set<string>()
 
-  constructor(means: MemoryMeans, removal: MemoryRemoval) {
+  constructor(means: CompressorMeans, removal: Pick<MemoryRemoval, "add">) {
     this.#means = means
     this.#removal = removal
   }
@@ -25,7 +37,9 @@ export class MemoryCompressor {
 
   /** Has a memory compressed that is recorded. */
   add(memory: string): void {
-    void this.#queue.add(() => this.#settle(memory))
+    const due = [...this.#postponed, memory]
+    this.#postponed.clear()
+    for (const each of due) void this.#queue.add(() => this.#settle(each))
   }
 
   /** Breaks off what is under way. */
@@ -45,10 +59,14 @@ export class MemoryCompressor {
   }
 
   async #compress(memory: string): Promise<void> {
-    const { memories, room } = this.#means
+    const { memories, room, hasSpace } = this.#means
     const row = await memories.find(memory)
     // What a damaged file holds stays as it was found.
     if (row?.state !== "written" || row.damage !== null) return
+    if (!(await hasSpace(row.bytes))) {
+      this.#postponed.add(memory)
+      return
+    }
     const { bytes } = await room.memories.compress(memory, this.#closing.signal)
     failpoint("memory.compressed")
     await memories.setCompressed(memory, bytes)

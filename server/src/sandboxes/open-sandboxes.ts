@@ -15,6 +15,7 @@ import type { Metrics } from "../metrics.js"
 import type { Database } from "../store/database.js"
 import { PauseStore } from "../pausing/pause-store.js"
 import { DiskReserve } from "../storage/disk-reserve.js"
+import { hasSpace } from "../storage/space.js"
 import type { SandboxService } from "./sandbox-service.js"
 import { SandboxStore } from "./sandbox-store.js"
 import type { PortOpener } from "./registry.js"
@@ -79,7 +80,10 @@ export async function openSandboxes(parts: {
     ...layerMeans,
     memories,
     memoryRemoval,
-    compressor: new MemoryCompressor({ memories, room, log }, memoryRemoval),
+    compressor: new MemoryCompressor(
+      { memories, room, log, hasSpace: (bytes) => hasSpace(dataDirectory, bytes) },
+      memoryRemoval,
+    ),
     store: new SandboxStore(parts.database),
     health,
     pauses: new PauseStore(parts.database),
