@@ -44,7 +44,7 @@ func (o *Output) Finish() {
 func (o *Output) copyRest(buffer []byte, sink func([]byte) error) error {
 	if o.terminal {
 		o.file.SetReadDeadline(time.Now().Add(terminalGrace))
-		return o.copy(buffer, sink, protocol.Window)
+		return o.copy(buffer, sink, protocol.OutputWindow)
 	}
 	o.file.SetReadDeadline(time.Time{})
 	return o.copy(buffer, sink, o.buffered())

@@ -159,6 +159,7 @@ func (s *streams) openPipes(withInput bool) (err error) {
 		}
 		var file *os.File
 		if s.given[i+1], file, err = pipe(1); err == nil {
+			enlarge(s.given[i+1])
 			*output = &Output{file: file}
 		}
 	}
@@ -179,6 +180,16 @@ func pipe(commandsEnd int) (int, *os.File, error) {
 		return -1, nil, err
 	}
 	return ends[commandsEnd], os.NewFile(uintptr(kept), "pipe"), nil
+}
+
+// outputPipe is how many bytes of output may be in a pipe; by itself the kernel has it be 64 KiB.
+const outputPipe = 1 << 20
+
+// enlarge lets a command print more before it has to wait for the agent. Each time that they take turns costs an emulated
+// processor all that it knows of where things are in memory. One that stays as it is will do.
+func enlarge(pipe int) {
+	const setPipeSize = 1031
+	syscall.Syscall(syscall.SYS_FCNTL, uintptr(pipe), setPipeSize, outputPipe)
 }
 
 func (s *streams) closeGiven() {

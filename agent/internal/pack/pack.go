@@ -29,7 +29,7 @@ const (
 // file that changes meanwhile is in it with the length that it had first. An error is a *protocol.Error unless it is the
 // writer's.
 func Pack(path string, to io.Writer) error {
-	buffered := bufio.NewWriterSize(to, protocol.MaxData)
+	buffered := bufio.NewWriterSize(to, protocol.MaxOutput)
 	p := &packer{archive: tar.NewWriter(buffered), buffer: make([]byte, 64*1024)}
 	err := p.all(path)
 	if err == nil {

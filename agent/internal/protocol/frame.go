@@ -16,9 +16,12 @@ const (
 
 	// HeaderSize is the length of the header that every frame begins with.
 	HeaderSize = 12
-	// MaxData bounds the payload of a frame that carries a command's input or output: with its header it
-	// fits in the 32 KiB that virtio-serial writes in one piece.
+	// MaxData bounds the payload of a frame that carries input: with its header it fits in the 32 KiB that
+	// virtio-serial writes in one piece. Output comes in such pieces unless there is much of it.
 	MaxData = 32*1024 - HeaderSize
+	// MaxOutput bounds the payload of a frame that carries output: four such pieces, so that what a frame costs
+	// is spread over more, and others need not wait for it for more than a millisecond or two.
+	MaxOutput = 128*1024 - HeaderSize
 	// MaxRequest bounds the JSON of a request.
 	MaxRequest = 1 << 20
 	// MaxResponse bounds the JSON of a response.
@@ -27,8 +30,10 @@ const (
 	MaxGreeting = 1024
 	// MaxEvent bounds the JSON of an event.
 	MaxEvent = 8 * 1024
-	// Window is how many bytes each channel of a stream may be ahead of the credit granted to it.
-	Window = 256 * 1024
+	// InputWindow is how many bytes of input the host may be ahead of the credit granted to it, on each stream.
+	InputWindow = 256 * 1024
+	// OutputWindow is the same for each channel of output and the agent.
+	OutputWindow = 512 * 1024
 	// MaxStreams bounds the streams that are open at one time.
 	MaxStreams = 256
 )
@@ -83,8 +88,8 @@ var rules = map[Type]rule{
 	TypeResponse: {"RESPONSE", 2, MaxResponse, true},
 	TypeStdin:    {"STDIN", 1, MaxData, true},
 	TypeStdinEOF: {"STDIN_EOF", 0, 0, true},
-	TypeStdout:   {"STDOUT", 1, MaxData, true},
-	TypeStderr:   {"STDERR", 1, MaxData, true},
+	TypeStdout:   {"STDOUT", 1, MaxOutput, true},
+	TypeStderr:   {"STDERR", 1, MaxOutput, true},
 	TypeCredit:   {"CREDIT", 5, 5, true},
 	TypeCancel:   {"CANCEL", 0, 0, true},
 	TypeResize:   {"RESIZE", 4, 4, true},

@@ -82,13 +82,14 @@ func TestAFrameThatBreaksARuleIsNotEncoded(t *testing.T) {
 	for _, frame := range []Frame{
 		{TypeStdout, 0, []byte("x")},
 		{TypeStdout, 1, nil},
-		{TypeStdout, 1, make([]byte, MaxData+1)},
+		{TypeStdout, 1, make([]byte, MaxOutput+1)},
+		{TypeStdin, 1, make([]byte, MaxData+1)},
 		{TypeCancel, 1, []byte("x")},
 		{TypeWelcome, 1, []byte("{}")},
 		{Type(99), 1, nil},
 	} {
 		if encoded, err := Append(nil, frame); err == nil {
-			t.Errorf("%v is encoded as %x", frame, encoded)
+			t.Errorf("a frame of type %d and %d bytes is encoded as %.32x", frame.Type, len(frame.Payload), encoded)
 		}
 	}
 }

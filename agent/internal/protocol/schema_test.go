@@ -12,7 +12,7 @@ import (
 type schema struct {
 	Protocol int
 	Magic    int
-	Limits   struct{ Header, Window, Streams int }
+	Limits   struct{ Header, InputWindow, OutputWindow, Streams int }
 	Frames   map[string]struct {
 		Type                   Type
 		MinPayload, MaxPayload uint32
@@ -41,7 +41,7 @@ func readSchema(t *testing.T) schema {
 
 func TestNumbersAreThoseOfTheSchema(t *testing.T) {
 	s := readSchema(t)
-	if s.Protocol != Version || s.Magic != magic || s.Limits.Header != HeaderSize || s.Limits.Window != Window ||
+	if s.Protocol != Version || s.Magic != magic || s.Limits.Header != HeaderSize || s.Limits.InputWindow != InputWindow || s.Limits.OutputWindow != OutputWindow ||
 		s.Limits.Streams != MaxStreams {
 		t.Errorf("limits: %+v", s)
 	}

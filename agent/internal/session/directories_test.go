@@ -31,7 +31,7 @@ func (g hostGuest) Watch(path string, recursive bool) (*watch.Watcher, error) {
 // sendAll sends a whole input in frames, at the pace of the credit that the agent grants.
 func (h *host) sendAll(stream uint32, input []byte) {
 	h.t.Helper()
-	for credit := protocol.Window; len(input) > 0; {
+	for credit := protocol.InputWindow; len(input) > 0; {
 		if credit == 0 {
 			granted, err := protocol.ParseCredit(h.next().Payload)
 			if err != nil {

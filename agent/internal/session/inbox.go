@@ -32,7 +32,7 @@ func newInbox() *inbox {
 func (b *inbox) put(input []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended || b.owed+len(input) > protocol.Window {
+	if b.ended || b.owed+len(input) > protocol.InputWindow {
 		return false
 	}
 	b.owed += len(input)

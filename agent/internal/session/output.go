@@ -28,8 +28,8 @@ func (o *output) Write(bytes []byte) (int, error) {
 	written := 0
 	for written < len(bytes) {
 		chunk := bytes[written:]
-		if len(chunk) > protocol.MaxData {
-			chunk = chunk[:protocol.MaxData]
+		if len(chunk) > protocol.MaxOutput {
+			chunk = chunk[:protocol.MaxOutput]
 		}
 		n := o.credit.take(len(chunk))
 		if n == 0 {
@@ -44,11 +44,15 @@ func (o *output) Write(bytes []byte) (int, error) {
 }
 
 // ReadFrom sends all that there is to read, as Write does. It reads to where frames are made, which spares long transfers
-// a copy of all that they carry.
+// a copy of all that they carry; and it makes larger ones once there was enough for one.
 func (o *output) ReadFrom(from io.Reader) (int64, error) {
 	frame := make([]byte, protocol.HeaderSize+protocol.MaxData)
-	for sent := int64(0); ; {
+	for sent, full := int64(0), false; ; {
+		if full && len(frame) < protocol.HeaderSize+protocol.MaxOutput {
+			frame = make([]byte, protocol.HeaderSize+protocol.MaxOutput)
+		}
 		n, err := from.Read(frame[protocol.HeaderSize:])
+		full = n == len(frame)-protocol.HeaderSize
 		if n > 0 {
 			if o.credit.take(n) < n {
 				return sent, errGone

@@ -256,8 +256,8 @@ func TestInputIsGrantedCreditAlsoWhenTheCommandDoesNotReadIt(t *testing.T) {
 	}
 }
 
-// lastOfWindow is what may have been sent when a whole frame still fits into the window.
-const lastOfWindow = protocol.Window - protocol.MaxData
+// lastOfWindow is what may have been sent when a whole frame of a command still fits into the window.
+const lastOfWindow = protocol.OutputWindow - protocol.MaxData
 
 func TestOutputStopsAtTheEndOfItsCreditAndOtherStreamsGoOn(t *testing.T) {
 	h := greeted(t)
@@ -267,7 +267,7 @@ func TestOutputStopsAtTheEndOfItsCreditAndOtherStreamsGoOn(t *testing.T) {
 		received += len(h.next().Payload)
 	}
 	h.exec(2, "echo free")
-	if _, stdout, _ := h.result(2); stdout != "free\n" || received > protocol.Window {
+	if _, stdout, _ := h.result(2); stdout != "free\n" || received > protocol.OutputWindow {
 		t.Errorf("%q after %d bytes", stdout, received)
 	}
 	credit := protocol.Credit{Channel: protocol.ChannelStdout, Bytes: uint32(received)}

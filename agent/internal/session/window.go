@@ -15,7 +15,7 @@ type window struct {
 }
 
 func newWindow() *window {
-	w := &window{credit: protocol.Window}
+	w := &window{credit: protocol.OutputWindow}
 	w.changed = sync.NewCond(&w.mu)
 	return w
 }
@@ -39,7 +39,7 @@ func (w *window) take(want int) int {
 func (w *window) grant(bytes uint32) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if int64(bytes) > int64(protocol.Window-w.credit) {
+	if int64(bytes) > int64(protocol.OutputWindow-w.credit) {
 		return false
 	}
 	w.credit += int(bytes)

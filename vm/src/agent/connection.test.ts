@@ -9,6 +9,7 @@ import { DeadlineError, poll } from "../deadline.js"
 import { AgentConnection, AgentError, AgentGoneError, type Execution } from "./connection.js"
 import { FakeAgent, patience } from "../testing/fake-agent.js"
 import { encodeCredit, encodeFrame, limits, parseCredit } from "./frame.js"
+import { creditStep } from "./output-channel.js"
 
 let directory: string
 let socketPath: string
@@ -204,7 +205,7 @@ describe("a command", () => {
     await agent.frame("REQUEST")
     // Tiny frames and long ones.
     for (let i = 0; i < 1000; i++) agent.send(encodeFrame("STDOUT", 1, Buffer.alloc(1)))
-    for (let left = limits.window - 1000; left > 0; left -= limits.data) {
+    for (let left = limits.outputWindow - 1000; left > 0; left -= limits.data) {
       agent.send(encodeFrame("STDOUT", 1, Buffer.alloc(Math.min(left, limits.data))))
     }
     agent.json("RESPONSE", 1, done)
@@ -214,7 +215,7 @@ describe("a command", () => {
     expect(agent.received.filter((frame) => frame.type === "CREDIT")).toEqual([])
     release()
     await execution.result
-    expect(total).toBe(limits.window)
+    expect(total).toBe(limits.outputWindow)
     expect(parseCredit((await agent.frame("CREDIT")).payload).channel).toBe("stdout")
   })
 
@@ -242,7 +243,8 @@ describe("a command", () => {
       { onStdout: fail, onStderr: () => Promise.reject(new Error()) },
     )
     await agent.frame("REQUEST")
-    for (let i = 0; i < 3; i++) agent.send(encodeFrame("STDOUT", 1, Buffer.alloc(limits.data)))
+    for (let sent = 0; sent < creditStep; sent += limits.data)
+      agent.send(encodeFrame("STDOUT", 1, Buffer.alloc(limits.data)))
     agent.send(encodeFrame("STDERR", 1, Buffer.alloc(1)))
     await agent.frame("CREDIT")
     agent.json("RESPONSE", 1, done)
@@ -251,14 +253,14 @@ describe("a command", () => {
 
   it("gets its input as far as the credit goes, then the end", async () => {
     const { execution } = await started()
-    const input = Buffer.alloc(limits.window + 1000, "x")
+    const input = Buffer.alloc(limits.inputWindow + 1000, "x")
     const written = execution.write(input)
     execution.end()
     const arrived = (): number =>
       agent.received
         .filter((frame) => frame.type === "STDIN")
         .reduce((sum, frame) => sum + frame.payload.length, 0)
-    await poll(patience, "a window of input", () => arrived() === limits.window || undefined)
+    await poll(patience, "a window of input", () => arrived() === limits.inputWindow || undefined)
     agent.send(encodeFrame("CREDIT", 1, encodeCredit({ channel: "stdin", bytes: 65536 })))
     await written
     await agent.frame("STDIN_EOF")
@@ -267,7 +269,7 @@ describe("a command", () => {
 
   it("that is over takes no more input, and no one waits for it", async () => {
     const { execution } = await started()
-    const written = execution.write(Buffer.alloc(limits.window + 1))
+    const written = execution.write(Buffer.alloc(limits.inputWindow + 1))
     agent.json("RESPONSE", 1, done)
     await written
     await execution.write(Buffer.alloc(1))
@@ -300,7 +302,10 @@ describe("a hostile guest is hung up on", () => {
   const hostile: [string, () => Uint8Array[]][] = [
     [
       "output beyond the window",
-      () => Array.from({ length: 9 }, () => encodeFrame("STDOUT", 1, Buffer.alloc(limits.data))),
+      () =>
+        Array.from({ length: Math.ceil(limits.outputWindow / limits.data) + 1 }, () =>
+          encodeFrame("STDOUT", 1, Buffer.alloc(limits.data)),
+        ),
     ],
     ["output on a stream that is not open", () => [encodeFrame("STDOUT", 2, Buffer.alloc(1))]],
     ["a response to nothing", () => [encodeFrame("RESPONSE", 2, Buffer.from("{}"))]],

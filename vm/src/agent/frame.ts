@@ -8,8 +8,10 @@ export const magic = 0x4f53
 export const limits = {
   /** Bytes of the header that every frame begins with. */
   header: 12,
-  /** Bytes of a command's input or output in one frame. */
+  /** Bytes of input in one frame. */
   data: 32 * 1024 - 12,
+  /** Bytes of output in one frame. */
+  output: 128 * 1024 - 12,
   /** Bytes of JSON in a request. */
   request: 1024 * 1024,
   /** Bytes of JSON in a response. */
@@ -18,8 +20,10 @@ export const limits = {
   event: 8 * 1024,
   /** Bytes of JSON in a hello or a welcome. */
   greeting: 1024,
-  /** Bytes that a channel of a stream may be ahead of the credit granted to it. */
-  window: 256 * 1024,
+  /** Bytes of input that the host may be ahead of the credit granted to it, on each stream. */
+  inputWindow: 256 * 1024,
+  /** The same for each channel of output and the agent. Older agents have half of it. */
+  outputWindow: 512 * 1024,
   /** Streams that are open at one time. */
   streams: 256,
   /** Characters of a path; a path's text has at most as many as the path has bytes. */
@@ -53,8 +57,8 @@ export const frameRules: Readonly<Record<FrameType, { min: number; max: number; 
   RESPONSE: { min: 2, max: limits.response, onStream: true },
   STDIN: { min: 1, max: limits.data, onStream: true },
   STDIN_EOF: { min: 0, max: 0, onStream: true },
-  STDOUT: { min: 1, max: limits.data, onStream: true },
-  STDERR: { min: 1, max: limits.data, onStream: true },
+  STDOUT: { min: 1, max: limits.output, onStream: true },
+  STDERR: { min: 1, max: limits.output, onStream: true },
   CREDIT: { min: 5, max: 5, onStream: true },
   CANCEL: { min: 0, max: 0, onStream: true },
   RESIZE: { min: 4, max: 4, onStream: true },

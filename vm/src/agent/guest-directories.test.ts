@@ -29,14 +29,14 @@ const event = (value: object) => {
 it("packs a directory at the pace of the archive's reader", async () => {
   const packing = connection.directories.pack("dir", patience)
   expect(await agent.request()).toEqual({ op: "pack", path: "dir" })
-  output(new Uint8Array(limits.window))
+  output(new Uint8Array(limits.outputWindow))
   const { archive, over } = await packing
   const reader = archive.getReader()
   let read = 0
   const take = async (bytes: number) => {
     for (const end = read + bytes; read < end;) read += (await reader.read()).value?.length ?? Infinity
   }
-  await take(limits.window - limits.data)
+  await take(limits.outputWindow - limits.data)
   expect(agent.received.filter(({ type }) => type === "CREDIT").length).toBeGreaterThan(0)
   output("the end")
   agent.json("RESPONSE", 1, { ok: true })
@@ -84,9 +84,9 @@ it("cancels an archive that nobody wants any more", async () => {
 it("sends an archive to be unpacked, and says what was made of it", async () => {
   const unpacking = connection.directories.unpack("dir", true)
   expect(await agent.request()).toEqual({ op: "unpack", path: "dir", sync: true })
-  const written = unpacking.write(new Uint8Array(limits.window + 1))
+  const written = unpacking.write(new Uint8Array(limits.inputWindow + 1))
   await agent.frame("STDIN")
-  agent.send(encodeFrame("CREDIT", 1, encodeCredit({ channel: "stdin", bytes: limits.window })))
+  agent.send(encodeFrame("CREDIT", 1, encodeCredit({ channel: "stdin", bytes: limits.inputWindow })))
   await written
   unpacking.end()
   await agent.frame("STDIN_EOF")
@@ -140,13 +140,13 @@ it.each([
 
 it.each([
   ["no JSON", () => output("{\n")],
-  ["a line without end", () => output("x".repeat(limits.window))],
+  ["a line without end", () => output("x".repeat(limits.outputWindow))],
   ["an event of an unknown type", () => output('{"type":"explode","path":"/a"}\n')],
   ["a path that is none", () => output('{"type":"create","path":"a"}\n')],
   ["a rename to nowhere", () => output('{"type":"rename","path":"/a"}\n')],
   ["an overflow with a path", () => output('{"type":"overflow","path":"/a"}\n')],
   ["an event that is none", () => event({ watching: "perhaps" })],
-  ["output beyond the window", () => output("\n".repeat(limits.window + 1))],
+  ["output beyond the window", () => output("\n".repeat(limits.outputWindow + 1))],
 ])("hangs up on a guest that tells %s", async (_, misbehave) => {
   const watch = await watching()
   watch.listen(() => Promise.resolve())

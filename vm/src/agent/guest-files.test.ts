@@ -4,6 +4,7 @@ import { connectedAgent, type ConnectedAgent } from "../testing/connected-agent.
 import { fileState as state, patience, type FakeAgent } from "../testing/fake-agent.js"
 import { type AgentConnection, AgentGoneError } from "./connection.js"
 import { encodeCredit, encodeFrame, limits } from "./frame.js"
+import { creditStep } from "./output-channel.js"
 import { sendContent } from "./send-content.js"
 
 let agent: FakeAgent
@@ -98,11 +99,12 @@ describe("a file that is read", () => {
 
   it("is held back in the guest while nobody reads it", async () => {
     const { content } = await open()
-    for (let sent = 0; sent < limits.window; sent += 16_384) output(Buffer.alloc(16_384))
+    for (let sent = 0; sent < limits.outputWindow; sent += 16_384) output(Buffer.alloc(16_384))
     const reader = content.getReader()
     await reader.read()
     expect(agent.received.filter(({ type }) => type === "CREDIT")).toEqual([])
-    for (let read = 0; read < 5; read++) await reader.read()
+    for (let taken = 0; taken <= creditStep;) taken += (await reader.read()).value?.length ?? 0
+    await reader.read()
     await agent.frame("CREDIT")
     await reader.cancel()
     await agent.frame("CANCEL")
@@ -171,10 +173,10 @@ describe("a file that is written", () => {
   it("is sent as far as the guest takes it, then ended", async () => {
     const stream = connection.files.change({ ...change, mode: 0o600, owner: "root" })
     expect(await agent.request()).toEqual({ ...change, mode: 0o600, owner: "root" })
-    const content = Buffer.alloc(limits.window + 5, "x")
+    const content = Buffer.alloc(limits.inputWindow + 5, "x")
     const sending = sendContent(stream, new Blob([content]).stream(), patience)
-    await poll(patience, "the window", () => (received().length === limits.window ? true : undefined))
-    agent.send(encodeFrame("CREDIT", 1, encodeCredit({ channel: "stdin", bytes: limits.window })))
+    await poll(patience, "the window", () => (received().length === limits.inputWindow ? true : undefined))
+    agent.send(encodeFrame("CREDIT", 1, encodeCredit({ channel: "stdin", bytes: limits.inputWindow })))
     await sending
     await agent.frame("STDIN_EOF")
     expect(received().equals(content)).toBe(true)
@@ -215,6 +217,6 @@ describe("a file that is written", () => {
       },
     })
     await expect(sendContent(stream, endless, 20)).rejects.toMatchObject({ name: "DeadlineError" })
-    expect(received().length).toBe(limits.window)
+    expect(received().length).toBe(limits.inputWindow)
   })
 })

@@ -75,7 +75,7 @@ describe("a connection", () => {
   it("does not take more from the guest than its reader takes from it", async () => {
     const socket = await connected()
     const chunk = new Uint8Array(limits.data)
-    for (let sent = 0; sent + chunk.length <= limits.window; sent += chunk.length) output(1, chunk)
+    for (let sent = 0; sent + chunk.length <= limits.outputWindow; sent += chunk.length) output(1, chunk)
     await poll(patience, "some of it", () => (socket.readableLength > 0 ? true : undefined))
     expect(socket.readableLength).toBeLessThan(4 * limits.data)
     expect(agent.received.some(({ type }) => type === "CREDIT")).toBe(false)

@@ -81,11 +81,11 @@ function requests(connection: AgentConnection): Promise<unknown> {
     { pty: { cols: 80, rows: 24, term: "xterm" } },
     { onStdout: () => undefined, onStderr: () => undefined },
   )
-  void terminal.write(new Uint8Array(limits.window * 2))
+  void terminal.write(new Uint8Array(limits.inputWindow * 2))
   terminal.resize(1, 1)
   const events = connection.stream({ op: "sync" }, anything, { onEvent: (event) => z.json().parse(event) })
   const input = connection.stream({ op: "sync" }, anything, { onStdout: () => undefined })
-  void input.write(new Uint8Array(limits.window * 2))
+  void input.write(new Uint8Array(limits.inputWindow * 2))
   input.end()
   return Promise.allSettled([
     slow.result,

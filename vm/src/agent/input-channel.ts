@@ -5,7 +5,7 @@ import type { SendFrame } from "./stream.js"
 /** Sends a command's input as fast as the guest grants credit for it. */
 export class InputChannel {
   readonly #send: SendFrame
-  #credit: number = limits.window
+  #credit: number = limits.inputWindow
   #closed = false
   #ended = false
   #wake: (() => void) | undefined
@@ -33,7 +33,8 @@ export class InputChannel {
 
   /** @throws ProtocolError when the guest grants more than it received. */
   grant(bytes: number): void {
-    if (this.#credit + bytes > limits.window) throw new ProtocolError("credit for input that was never sent")
+    if (this.#credit + bytes > limits.inputWindow)
+      throw new ProtocolError("credit for input that was never sent")
     this.#credit += bytes
     this.#wake?.()
   }

@@ -39,9 +39,9 @@ it("grants credit for what it has taken, so that a long list comes to its end", 
   const listed = connection.changes(10_000, patience)
   await agent.request()
   const lines = `${JSON.stringify(changed)}\n`.repeat(2000)
-  for (let sent = 0; sent < lines.length; sent += limits.window) {
-    output(lines.slice(sent, sent + limits.window))
-    if (sent + limits.window < lines.length) await agent.frame("CREDIT", sent / limits.window)
+  for (let sent = 0; sent < lines.length; sent += limits.outputWindow) {
+    output(lines.slice(sent, sent + limits.outputWindow))
+    if (sent + limits.outputWindow < lines.length) await agent.frame("CREDIT", sent / limits.window)
   }
   agent.json("RESPONSE", 1, { ok: true, truncated: false })
   expect((await listed).changes).toHaveLength(2000)
@@ -95,7 +95,7 @@ const hostile: [string, () => void][] = [
   ["a path that is too long", () => output(change({ path: `/${"x".repeat(limits.path)}` }))],
   ["a mode that is none", () => output(change({ now: { ...state, mode: 0o10000 } }))],
   ["a field that nobody knows", () => output(change({ now: { ...state, rdev: 5 } }))],
-  ["output beyond the window", () => output("\n".repeat(limits.window + 1))],
+  ["output beyond the window", () => output("\n".repeat(limits.outputWindow + 1))],
   ["output on the other channel", () => agent.send(encodeFrame("STDERR", 1, Buffer.from("x")))],
   ["an answer to something else", () => agent.json("RESPONSE", 1, { ok: true, size: 1 })],
 ]

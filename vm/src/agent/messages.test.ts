@@ -15,7 +15,12 @@ it("the numbers are those of the committed schema", () => {
   expect(schema).toMatchObject({
     protocol: protocolVersion,
     magic,
-    limits: { header: limits.header, window: limits.window, streams: limits.streams },
+    limits: {
+      header: limits.header,
+      inputWindow: limits.inputWindow,
+      outputWindow: limits.outputWindow,
+      streams: limits.streams,
+    },
     channels,
   })
   const types = Object.entries(schema.frames).map(([name, { type }]) => [name, type])

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises"
 import { ProtocolError } from "./errors.js"
 import { encodeCredit, limits, type Credit } from "./frame.js"
 import type { SendFrame } from "./stream.js"
@@ -5,26 +6,31 @@ import type { SendFrame } from "./stream.js"
 /** Called for each piece of output; credit is granted to the guest only after the returned promise settles. */
 export type OutputHandler = (chunk: Uint8Array) => void | Promise<void>
 
-/** How much output is handled before credit for it is granted: small outputs need no such frame. */
-export const creditStep = 64 * 1024
+/**
+ * How much output is handled before credit for it is granted: small outputs need no such frame, and each takes the guest
+ * about as long as to send one. With a whole frame it is less than the window, also of older agents, so that nobody ever waits
+ * for the other.
+ */
+export const creditStep = 192 * 1024
 
 /** Output waits in blocks of this many bytes, so that a flood of tiny frames takes no more memory than its bytes. */
-const blockSize = 128 * 1024
+const blockSize = 256 * 1024
 
 /**
- * A piece of output that is at least this part of the memory that it was received in waits there, and is not copied into a
- * block: what waits takes at most four times as much memory as its bytes.
+ * From so many waiting bytes on, all that one turn of the event loop brings is handed on together: to hand on a piece, through
+ * streams and HTTP, costs more than to copy it, and so it does those who receive it.
  */
-const enoughOfItsMemory = 0.25
+const floodSize = 32 * 1024
 
 /** Brings one channel of a command's output to its handler, one piece after the other. */
 export class OutputChannel {
   readonly #handler: OutputHandler
   readonly #channel: Credit["channel"]
   readonly #send: SendFrame
-  #credit: number = limits.window
+  #credit: number = limits.outputWindow
   #handled = 0
   #waiting: Uint8Array[] = []
+  #waitingBytes = 0
   /** Free bytes at the end of the last waiting block, which are no part of the array in `#waiting`. */
   #room = 0
   #delivering = false
@@ -53,11 +59,7 @@ export class OutputChannel {
   }
 
   #keep(bytes: Uint8Array): void {
-    if (bytes.length >= bytes.buffer.byteLength * enoughOfItsMemory) {
-      this.#waiting.push(bytes)
-      this.#room = 0
-      return
-    }
+    this.#waitingBytes += bytes.length
     const last = this.#waiting.at(-1)
     if (last !== undefined && this.#room >= bytes.length) {
       const longer = new Uint8Array(last.buffer, 0, last.length + bytes.length)
@@ -66,15 +68,20 @@ export class OutputChannel {
       this.#waiting[this.#waiting.length - 1] = longer
       return
     }
-    // The first piece is as a rule the only one.
-    const block = new Uint8Array(last === undefined ? bytes.length : Math.max(blockSize, bytes.length))
+    // The first piece is as a rule the only one, unless there is much of it.
+    const alone = last === undefined && bytes.length < floodSize
+    const block = Buffer.allocUnsafeSlow(alone ? bytes.length : Math.max(blockSize, bytes.length))
     block.set(bytes)
     this.#room = block.length - bytes.length
-    this.#waiting.push(block.subarray(0, bytes.length))
+    this.#waiting.push(new Uint8Array(block.buffer, 0, bytes.length))
   }
 
   async #deliver(): Promise<void> {
-    for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) {
+    while (this.#waiting.length > 0) {
+      if (this.#waitingBytes >= floodSize) await turn()
+      const chunk = this.#waiting.shift()
+      if (chunk === undefined) break
+      this.#waitingBytes -= chunk.length
       if (this.#waiting.length === 0) this.#room = 0
       try {
         if (!this.#abandoned) await this.#handler(chunk)

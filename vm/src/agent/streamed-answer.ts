@@ -8,7 +8,7 @@ import { Answer, type SendFrame } from "./stream.js"
 export class StreamedAnswer<Done> extends Answer<Done> {
   readonly #sink: (bytes: Uint8Array) => void
   readonly #send: SendFrame
-  #credit: number = limits.window
+  #credit: number = limits.outputWindow
   #handled = 0
 
   /** @param sink Takes each piece of the output, which it must copy to keep. Throws ProtocolError at what cannot be. */

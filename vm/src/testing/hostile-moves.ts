@@ -42,7 +42,7 @@ const json = fc.oneof(
 const credit = fc
   .record({
     channel: fc.constantFrom(...(Object.keys(channels) as (keyof typeof channels)[])),
-    bytes: fc.oneof(fc.nat({ max: limits.window }), fc.constant(0xffffffff)),
+    bytes: fc.oneof(fc.nat({ max: limits.inputWindow }), fc.constant(0xffffffff)),
   })
   .map(encodeCredit)
 
