@@ -77,7 +77,9 @@ test("emulates any processor in bounded memory, and passes the host's own throug
 const template = { ...clone, memoryShared: true, incoming: false }
 
 test("keeps addresses random where that costs nothing", () => {
-  expect(values(commandLine(template), "-append")[0]).toMatch(/ norandmaps clearcpuid=cx16 tsc=reliable lsm=landlock,yama$/)
+  expect(values(commandLine(template), "-append")[0]).toMatch(
+    / norandmaps clearcpuid=cx16 tsc=reliable lsm=landlock,yama$/,
+  )
   expect(values(commandLine({ ...template, accelerator: "kvm" }), "-append")[0]).not.toMatch(
     /norandmaps|cx16|tsc|lsm/,
   )
