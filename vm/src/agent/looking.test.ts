@@ -41,7 +41,7 @@ it("grants credit for what it has taken, so that a long list comes to its end", 
   const lines = `${JSON.stringify(changed)}\n`.repeat(2000)
   for (let sent = 0; sent < lines.length; sent += limits.outputWindow) {
     output(lines.slice(sent, sent + limits.outputWindow))
-    if (sent + limits.outputWindow < lines.length) await agent.frame("CREDIT", sent / limits.window)
+    if (sent + limits.outputWindow < lines.length) await agent.frame("CREDIT", sent / limits.outputWindow)
   }
   agent.json("RESPONSE", 1, { ok: true, truncated: false })
   expect((await listed).changes).toHaveLength(2000)
