@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     ...base.test,
     include: [
+      "tests/chaos/disk-full-injection.test.ts",
+      "tests/chaos/fault-injection.test.ts",
       "tests/chaos/kill-server.test.ts",
       "tests/e2e/large-files.test.ts",
       "tests/e2e/many-snapshots.test.ts",

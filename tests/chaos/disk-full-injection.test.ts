@@ -1,12 +1,12 @@
 import { rm } from "node:fs/promises"
 import { join } from "node:path"
-import { beforeAll, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, inject, test } from "vitest"
 import { failpoints } from "../../server/src/failpoint/names.js"
 import { eventually } from "../support/eventually.js"
 import { serverStartMs, type TestServer } from "../support/server.js"
 import { serverOnSmallDisk } from "../support/small-disk-server.js"
 import { SmallDisk } from "../support/small-disk.js"
-import { occasions, perform, prepare, type Occasion } from "./operations.js"
+import { occasionsOf, perform, prepare, type Occasion } from "./operations.js"
 import { Stage } from "./stage.js"
 
 /** Room beside the copy of the image: for layers, and for a template that memories rest on. */
@@ -27,7 +27,7 @@ beforeAll(async () => {
 }, serverStartMs)
 
 describe.skipIf(!SmallDisk.possible).each(failpoints)("a disk that gets full at %s", (failpoint) => {
-  test.each(occasions[failpoint].filter(({ machinesDie }) => machinesDie !== true))(
+  test.each(occasionsOf(failpoint, inject("sizes").faults).filter(({ machinesDie }) => machinesDie !== true))(
     "of $operation loses nothing, and when there is room again everything works",
     async (occasion) => {
       try {

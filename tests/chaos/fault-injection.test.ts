@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
 import { failpoints } from "../../server/src/failpoint/names.js"
 import { killMachine } from "../support/machines.js"
 import { serverStartMs, TestServer } from "../support/server.js"
-import { occasions, perform, prepare, type Occasion } from "./operations.js"
+import { occasionsOf, perform, prepare, type Occasion } from "./operations.js"
 import { Stage } from "./stage.js"
 
 /** As many servers as vitest runs concurrent tests: each waits for one machine after the other. */
@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all(stages.map(({ server }) => server.dispose())))
 
 describe.concurrent.each(failpoints)("a server that dies at %s", (failpoint) => {
-  for (const occasion of occasions[failpoint]) {
+  for (const occasion of occasionsOf(failpoint, inject("sizes").faults)) {
     const machines = occasion.machinesDie === true ? ", and its machines with it," : ""
     const title = `of "${occasion.operation}"${machines} has lost nothing and left nothing`
     test(title, { timeout: occasionMs }, async () => {

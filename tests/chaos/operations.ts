@@ -130,69 +130,87 @@ export interface Occasion {
   readonly nth?: number
   /** Whether the machines die when the server does. */
   readonly machinesDie?: boolean
+  /** Left to the long tests: it differs little from others of the same step, or of the step before. */
+  readonly thorough?: boolean
 }
 
-/** The operations that get to each step. */
-export const occasions: Readonly<Record<Failpoint, readonly Occasion[]>> = {
+/** The operations that get to a step. */
+export function occasionsOf(failpoint: Failpoint, { thorough }: { thorough: boolean }): readonly Occasion[] {
+  return thorough
+    ? occasions[failpoint]
+    : occasions[failpoint].filter((occasion) => occasion.thorough !== true)
+}
+
+const occasions: Readonly<Record<Failpoint, readonly Occasion[]>> = {
   "start.recorded": [{ operation: "run" }],
-  "start.machine-started": [{ operation: "run" }, { operation: "run", machinesDie: true }],
+  "start.machine-started": [{ operation: "run" }, { operation: "run", machinesDie: true, thorough: true }],
   "next.recorded": [{ operation: "run" }],
-  "next.made": [{ operation: "run" }, { operation: "run", machinesDie: true }],
+  "next.made": [{ operation: "run" }, { operation: "run", machinesDie: true, thorough: true }],
   "snapshot.sealed": [{ operation: "run" }, { operation: "run", machinesDie: true }],
-  "snapshot.recorded": [{ operation: "run" }, { operation: "run", machinesDie: true }],
+  "snapshot.recorded": [{ operation: "run" }, { operation: "run", machinesDie: true, thorough: true }],
   "snapshot.named": [{ operation: "runWithoutChange" }],
-  "memory.announced": [{ operation: "labelMachine" }, { operation: "forkMachine", machinesDie: true }],
+  "memory.announced": [
+    { operation: "labelMachine" },
+    { operation: "forkMachine", machinesDie: true, thorough: true },
+  ],
   "memory.written": [
     { operation: "labelMachine" },
     { operation: "labelMachineRunning", machinesDie: true },
-    { operation: "forkMachine" },
+    { operation: "forkMachine", thorough: true },
   ],
   "machine-snapshot.recorded": [
     { operation: "labelMachineRunning" },
-    { operation: "labelMachine", machinesDie: true },
+    { operation: "labelMachine", machinesDie: true, thorough: true },
   ],
-  "memory.compressed": [{ operation: "labelMachine" }, { operation: "forkMachine" }],
+  "memory.compressed": [{ operation: "labelMachine" }, { operation: "forkMachine", thorough: true }],
   "memories.file-removed": [{ operation: "deleteMachine" }],
   "present.sealed": [
     { operation: "labelRunning" },
-    { operation: "fork" },
-    { operation: "labelRunning", machinesDie: true },
+    { operation: "fork", thorough: true },
+    { operation: "labelRunning", machinesDie: true, thorough: true },
   ],
   "present.head-made": [{ operation: "label" }],
-  "present.recorded": [{ operation: "label" }, { operation: "fork" }],
+  "present.recorded": [{ operation: "label", thorough: true }, { operation: "fork" }],
   "present.named": [{ operation: "labelRunning" }],
   "compaction.written": [{ operation: "delete" }],
   "compaction.announced": [{ operation: "delete" }],
-  "compaction.replaced": [{ operation: "delete" }, { operation: "runOften" }],
+  "compaction.replaced": [{ operation: "delete" }, { operation: "runOften", thorough: true }],
   "compaction.recorded": [{ operation: "delete" }, { operation: "runOften", machinesDie: true }],
   "restore.head-made": [{ operation: "restore" }],
   "restore.machine-started": [
-    { operation: "restore" },
+    { operation: "restore", thorough: true },
     { operation: "restoreMachine" },
-    { operation: "restoreKeeping", machinesDie: true },
+    { operation: "restoreKeeping", machinesDie: true, thorough: true },
   ],
   "restore.recorded": [
     { operation: "restoreKeeping" },
-    { operation: "restoreMachine" },
+    { operation: "restoreMachine", thorough: true },
     { operation: "forkMachine" },
     { operation: "restore", machinesDie: true },
   ],
   "restore.machine-ending": [{ operation: "restore" }],
   "pause.sealed": [{ operation: "pause" }, { operation: "pause", machinesDie: true }],
-  "pause.recorded": [{ operation: "pause" }, { operation: "pause", machinesDie: true }],
+  "pause.recorded": [{ operation: "pause" }, { operation: "pause", machinesDie: true, thorough: true }],
   "pause.machine-ended": [{ operation: "pause" }],
   "resume.head-made": [{ operation: "resume" }],
-  "resume.machine-started": [{ operation: "resume" }, { operation: "resume", machinesDie: true }],
+  "resume.machine-started": [
+    { operation: "resume" },
+    { operation: "resume", machinesDie: true, thorough: true },
+  ],
   "resume.recorded": [{ operation: "resume" }, { operation: "resume", machinesDie: true }],
   "fork.head-made": [{ operation: "forkSnapshot", nth: 2 }],
-  "fork.recorded": [{ operation: "fork" }, { operation: "forkMachine" }],
+  "fork.recorded": [{ operation: "fork", thorough: true }, { operation: "forkMachine" }],
   "delete.recorded": [{ operation: "delete" }],
   "destroy.recorded": [{ operation: "destroy" }],
   "destroy.machine-ended": [{ operation: "destroy" }],
-  "layers.file-removed": [{ operation: "restore" }, { operation: "destroy" }, { operation: "delete" }],
+  "layers.file-removed": [
+    { operation: "restore" },
+    { operation: "destroy", thorough: true },
+    { operation: "delete", thorough: true },
+  ],
   "create.head-made": [{ operation: "create" }],
   "create.machine-started": [{ operation: "create" }],
-  "create.recorded": [{ operation: "create" }, { operation: "create", machinesDie: true }],
+  "create.recorded": [{ operation: "create" }, { operation: "create", machinesDie: true, thorough: true }],
   "import.received": [{ operation: "import" }],
   "import.disk-placed": [{ operation: "import" }],
   "import.head-made": [{ operation: "import" }],

@@ -9,6 +9,10 @@ export interface Sizes {
     /** How often the server is killed. */
     kills: number
   }
+  faults: {
+    /** Whether each step is met on all occasions that lead to it, or only on those that differ most. */
+    thorough: boolean
+  }
   manySnapshots: {
     /** Small changes of one sandbox, each with a snapshot. */
     changes: number
@@ -32,6 +36,7 @@ export interface Sizes {
 export const shortSizes: Sizes = {
   timeTravel: { plans: 3, steps: 50 },
   chaos: { kills: 10 },
+  faults: { thorough: false },
   manySnapshots: { changes: 40, visits: 10 },
   retention: { taken: 30, kept: 6 },
   largeFile: { pieces: 300, pieceBytes: 1_000_000 },
@@ -41,6 +46,7 @@ export const shortSizes: Sizes = {
 export const soakSizes: Sizes = {
   timeTravel: { plans: 40, steps: 150 },
   chaos: { kills: 100 },
+  faults: { thorough: true },
   manySnapshots: { changes: 1000, visits: 20 },
   retention: { taken: 600, kept: 50 },
   largeFile: { pieces: 4_000, pieceBytes: 1_000_000 },
