@@ -178,20 +178,20 @@ export class World {
   }
 
   /** Pauses a sandbox that has a file in memory, which must be there again when it wakes. */
-  async #pause({ name }: Box, thenWake: boolean): Promise<void> {
-    const sandbox = this.#server.sandbox(name)
-    const mark = String((this.#marks += 1))
-    succeeded(await sandbox.run(`echo ${mark} > /dev/shm/mark`, { snapshot: false }))
-    expect(succeeded(await sandbox.pause()).vm.status).toBe("paused")
-    if (!thenWake) return
-    const { stdout } = succeeded(await sandbox.run("cat /dev/shm/mark", { snapshot: false }))
-    expect(stdout).toBe(`${mark}\n`)
+  async #pause(box: Box, thenWake: boolean): Promise<void> {
+    await this.#remember(box, String((this.#marks += 1)))
+    const { vm } = succeeded(await this.#server.sandbox(box.name).pause())
+    expect(vm.status).toBe("paused")
+    if (thenWake) await this.#look(box)
   }
 
   async #restart(inOrder: boolean): Promise<void> {
+    const { vms } = succeeded(await this.#server.client().list())
+    const paused = new Set(vms.filter(({ status }) => status === "paused").map(({ name }) => name))
     if (!inOrder) await this.#server.kill()
     await this.#server.restart()
-    if (inOrder) for (const { model } of this.#boxes) model.mark = ""
+    if (!inOrder) return
+    for (const { name, model } of this.#boxes) if (!paused.has(name)) model.mark = ""
   }
 
   async #create(): Promise<void> {
