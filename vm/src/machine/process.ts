@@ -14,6 +14,17 @@ const crashMilliseconds = 200
 /** How long a process that was sent SIGKILL may take to be gone. */
 const deathMilliseconds = 10_000
 
+/** Makes a machine's directory, unless it is there, and does something in it. Where either fails, the directory is gone. */
+export async function inNewDirectory<T>(directory: string, act: () => Promise<T>): Promise<T> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    return await act()
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    throw error
+  }
+}
+
 /**
  * A QEMU process and its directory. The process outlives this server, so that a restarted server can take it up again;
  * it is therefore known by its number together with the time it was started, never by the number alone.
@@ -33,10 +44,13 @@ export class MachineProcess {
    * Starts QEMU in a directory of its own.
    *
    * @param inherited A file that QEMU gets as descriptor 3.
-   * @throws Error when the program cannot be started.
+   * @throws Error when the program cannot be started; the directory is gone then.
    */
-  static async start(directory: string, args: string[], inherited?: string): Promise<MachineProcess> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+  static start(directory: string, args: string[], inherited?: string): Promise<MachineProcess> {
+    return inNewDirectory(directory, () => MachineProcess.#spawn(directory, args, inherited))
+  }
+
+  static async #spawn(directory: string, args: string[], inherited?: string): Promise<MachineProcess> {
     const log = await open(join(directory, machineFiles.log), "a", 0o600)
     const extra = inherited === undefined ? undefined : await open(inherited, "r")
     try {

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { MachineCgroups } from "../cgroups/machine-cgroups.js"
 import type { LayerDirectory } from "../disk/layer-directory.js"
@@ -12,6 +12,7 @@ import { machineFiles } from "./command-line.js"
 import { DiskChain } from "./disk-chain.js"
 import { MachineMemory } from "./machine-memory.js"
 import { Machine, type MachineId } from "./machine.js"
+import { inNewDirectory } from "./process.js"
 import {
   blankLink,
   freshEntropy,
@@ -65,8 +66,7 @@ async function resumeOnce(request: ResumeRequest): Promise<Machine> {
   const layers = request.layers.map((layer) => ({ node: layer, path: disk.path(layer) }))
   const devicesFile = join(directory, machineFiles.resuming)
   const devices = await chain.devices()
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  await writeFile(devicesFile, devices, { mode: 0o600 })
+  await inNewDirectory(directory, () => writeFile(devicesFile, devices, { mode: 0o600 }))
   // While QEMU starts.
   const whole = chain.verify()
   whole.catch(() => undefined)

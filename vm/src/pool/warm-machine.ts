@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { join } from "node:path"
 import type { MachineCgroups } from "../cgroups/machine-cgroups.js"
 import { emptyQcow2 } from "../disk/empty-qcow2.js"
@@ -18,6 +18,7 @@ import {
   type GuestIdentity,
   type WokenClone,
 } from "../machine/start.js"
+import { inNewDirectory } from "../machine/process.js"
 import { AgentError } from "../agent/errors.js"
 import type { Template } from "../template/template.js"
 import type { Durability } from "../durability.js"
@@ -59,10 +60,10 @@ export class WarmMachine implements PooledMachine {
     durability: Durability,
     cgroups: MachineCgroups | undefined,
   ): Promise<WarmMachine> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
     const { diskBytes, blankDisk } = template.image
     // On the blank disk, so that the guest can rehearse with a file system.
-    await writeSparseFile(join(directory, placeholder.path), emptyQcow2(diskBytes, clusterBits, blankDisk))
+    const empty = emptyQcow2(diskBytes, clusterBits, blankDisk)
+    await inNewDirectory(directory, () => writeSparseFile(join(directory, placeholder.path), empty))
     const clone = await wakeClone(
       directory,
       template,
