@@ -15,7 +15,7 @@ let sandbox: Sandbox
 beforeAll(async () => {
   server = await TestServer.start()
   neighbour = await server.create()
-  succeeded(await neighbour.run("echo untouched > file; (while :; do sleep 1; done) > /dev/null 2>&1 &"))
+  succeeded(await neighbour.run("echo untouched > file; sleep infinity > /dev/null 2>&1 &"))
   return async () => {
     expect(succeeded(await neighbour.run("cat file; pgrep -xc sleep")).stdout).toBe("untouched\n1\n")
     await server.dispose()

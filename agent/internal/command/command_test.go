@@ -117,6 +117,42 @@ func TestAllThatIsInThePipeAtTheExitIsHandedOver(t *testing.T) {
 	}
 }
 
+func TestAllThatWasPrintedInATerminalIsHandedOverHoweverLateItIsTaken(t *testing.T) {
+	const printed = 300_000
+	terminal := &Terminal{Size: protocol.Size{Cols: 80, Rows: 24}, Name: "xterm"}
+	for _, text := range []string{"", "(trap '' HUP; exec sleep 2) & "} {
+		process, err := runner.Start(Spec{
+			Command: text + "head -c 300000 /dev/zero", Directory: t.TempDir(), Terminal: terminal,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := 0
+		copied := make(chan struct{})
+		exited := make(chan struct{})
+		go func() {
+			defer close(copied)
+			process.Stdout.Copy(func(chunk []byte) error {
+				taken += len(chunk)
+				select {
+				case <-exited:
+					// Whoever takes it may be slow.
+					time.Sleep(60 * time.Millisecond)
+				default:
+				}
+				return nil
+			})
+		}()
+		process.Wait()
+		close(exited)
+		<-copied
+		process.Release()
+		if taken != printed {
+			t.Errorf("%d bytes of %d after %q", taken, printed, text)
+		}
+	}
+}
+
 func TestACommandInADirectoryThatIsGoneDoesNotStart(t *testing.T) {
 	if _, err := runner.Start(Spec{Command: "true", Directory: "/does/not/exist"}); err == nil {
 		t.Error("it started")

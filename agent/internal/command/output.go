@@ -2,7 +2,9 @@ package command
 
 import (
 	"errors"
+	"io"
 	"os"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -16,16 +18,16 @@ type Output struct {
 	terminal bool
 }
 
-// After the shell has exited its last words may still be on their way through the terminal. The terminal
-// ends by itself unless a background process holds it, and only then this time is waited for.
-const terminalGrace = 50 * time.Millisecond
+// A terminal of Linux holds less than this on its way from the command to the agent: what a background process
+// prints beyond it came after the shell's exit.
+const terminalHolds = 64 * 1024
 
 // Copy hands what is printed to sink, until all who could print are gone, or until the shell has exited (Finish)
 // and what was in the pipe then has been handed over. A background process may go on printing: that is read
 // and thrown away, so that it neither blocks nor dies of it. The same happens when sink fails.
 func (o *Output) Copy(sink func([]byte) error) {
 	buffer := make([]byte, protocol.MaxData)
-	err := o.copy(buffer, sink, -1)
+	err := o.copyFrom(o.read, buffer, sink, -1)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = o.copyRest(buffer, sink)
 	}
@@ -41,26 +43,29 @@ func (o *Output) Finish() {
 	o.file.SetReadDeadline(time.Unix(1, 0))
 }
 
+// copyRest hands over what was printed before the shell exited and is still on its way.
 func (o *Output) copyRest(buffer []byte, sink func([]byte) error) error {
 	if o.terminal {
-		o.file.SetReadDeadline(time.Now().Add(terminalGrace))
-		return o.copy(buffer, sink, protocol.OutputWindow)
+		return o.copyFrom(o.readNow, buffer, sink, terminalHolds)
 	}
 	o.file.SetReadDeadline(time.Time{})
-	return o.copy(buffer, sink, o.buffered())
+	return o.copyFrom(o.file.Read, buffer, sink, o.buffered())
 }
 
-var errEnded = errors.New("all who could print are gone")
+var (
+	errEnded   = errors.New("all who could print are gone")
+	errNothing = errors.New("nothing is printed yet")
+)
 
-// copy hands over at most limit bytes (any number when it is negative) and says why it stopped: nil at the limit,
-// errEnded, os.ErrDeadlineExceeded, or sink's own error.
-func (o *Output) copy(buffer []byte, sink func([]byte) error, limit int) error {
+// copyFrom hands over at most limit bytes (any number when it is negative) and says why it stopped: nil at the limit,
+// errEnded, errNothing, os.ErrDeadlineExceeded, or sink's own error.
+func (o *Output) copyFrom(read func([]byte) (int, error), buffer []byte, sink func([]byte) error, limit int) error {
 	for limit != 0 {
 		chunk := buffer
 		if limit > 0 && limit < len(chunk) {
 			chunk = chunk[:limit]
 		}
-		n, err := o.file.Read(chunk)
+		n, err := read(chunk)
 		if n > 0 {
 			if err := sink(chunk[:n]); err != nil {
 				return err
@@ -69,15 +74,54 @@ func (o *Output) copy(buffer []byte, sink func([]byte) error, limit int) error {
 				limit -= n
 			}
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errNothing) {
 			return err
 		}
 		if err != nil {
-			// A terminal that everyone has left answers with an input/output error.
 			return errEnded
 		}
 	}
 	return nil
+}
+
+// read waits until something is printed. A terminal that everyone has left answers with an input/output error, and once
+// too early: Linux (n_tty_read) takes what is on its way first and looks whether all have left afterwards, so what
+// was printed in between is only had by asking again.
+func (o *Output) read(chunk []byte) (int, error) {
+	n, err := o.file.Read(chunk)
+	if o.terminal && errors.Is(err, syscall.EIO) {
+		return o.file.Read(chunk)
+	}
+	return n, err
+}
+
+// readNow reads what has been printed in a terminal, and does not wait. Linux brings what is still on its way to the
+// agent's side before it says that there is nothing.
+func (o *Output) readNow(chunk []byte) (n int, err error) {
+	connection, err := o.file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	controlErr := connection.Control(func(fd uintptr) {
+		for tries := 0; tries < 2; tries++ {
+			n, err = syscall.Read(int(fd), chunk)
+			// As in read.
+			if err != syscall.EIO {
+				return
+			}
+		}
+	})
+	switch {
+	case controlErr != nil:
+		return 0, controlErr
+	case err == syscall.EINTR:
+		return 0, nil
+	case err == syscall.EAGAIN:
+		return 0, errNothing
+	case err == nil && n == 0:
+		return 0, io.EOF
+	}
+	return n, err
 }
 
 // buffered says how many bytes are in the pipe.
