@@ -74,17 +74,19 @@ const kernelArguments = "console=ttyS0 quiet panic=-1 reboot=t mitigations=off"
  *
  * `tsc=reliable`: on a host that is busy the kernel would find the clock of an emulated processor unsteady, and read another
  * one from then on, which costs an exit to QEMU each time. `lsm`: the modules that no one has given a policy to do nothing but
- * take part in every system call.
+ * take part in every system call. `psi=0`: so does the count of how long processes wait, at every switch between two.
  */
-const emulationArguments = "norandmaps clearcpuid=cx16 tsc=reliable lsm=landlock,yama"
+const emulationArguments = "norandmaps clearcpuid=cx16 tsc=reliable lsm=landlock,yama psi=0"
 
 /**
  * The processor under software emulation: all that QEMU can emulate, but for what takes longer than to do without.
  *
  * `erms` says that `rep movsb` is fast, and kernel and C library then copy with it; emulated it copies a byte at a time, a
- * third as fast as they do without. `la57` is a fifth level of page tables, of no use to a guest of this size.
+ * third as fast as they do without. `la57` is a fifth level of page tables, of no use to a guest of this size. `smap` and `pku`
+ * guard the guest's memory from its own kernel and programs; each time the kernel lifts the guard and puts it back, which it does
+ * around every copy from and to a program, the translated code is left.
  */
-const emulatedProcessor = "max,erms=off,la57=off"
+const emulatedProcessor = "max,erms=off,la57=off,smap=off,pku=off"
 
 /**
  * The arguments of `qemu-system-x86_64` for a machine. A pure function: the same description gives the same arguments,
