@@ -74,11 +74,12 @@ func (s *session) carry(st *stream, conn *net.TCPConn) (any, error) {
 	defer conn.Close()
 	defer st.stdin.close()
 	st.whenCancelled(func() { conn.Close() })
+	sent := make(chan error, 1)
+	// What the host has sent already need not wait until it knows of the connection.
+	go func() { sent <- s.feedConnection(st, conn) }()
 	if err := s.event(st, protocol.Connected{Connected: true}); err != nil {
 		return nil, err
 	}
-	sent := make(chan error, 1)
-	go func() { sent <- s.feedConnection(st, conn) }()
 	received, err := io.CopyBuffer(s.stdout(st), conn, make([]byte, protocol.MaxData))
 	if err == nil {
 		err = s.event(st, protocol.OutputEnded{OutputEnded: received})

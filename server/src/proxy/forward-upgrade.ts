@@ -1,7 +1,8 @@
 import { ServerResponse, type IncomingMessage } from "node:http"
 import { pipeline, type Duplex } from "node:stream"
 import type { Failure } from "../failure.js"
-import { answerWith, brokenAnswer, guestRequest, idleMs, noAnswer, type Forwarded } from "./forward.js"
+import type { Dialled } from "../sandboxes/sandbox-service.js"
+import { answerWith, guestRequest, idleMs, noAnswer, whyBroken, type Forwarded } from "./forward.js"
 import { responseHeaders } from "./headers.js"
 import { refuseWithPage } from "./plain-page.js"
 
@@ -15,10 +16,11 @@ export interface Client {
 }
 
 /**
- * Asks the guest to speak another protocol, as WebSocket, and joins the two connections when it agrees. Owns `guest` and
- * the client's connection.
+ * Asks the guest to speak another protocol, as WebSocket, and joins the two connections when it agrees. Owns both
+ * of them.
  */
-export function forwardUpgrade(forwarded: Forwarded, { socket, head }: Client, guest: Duplex): void {
+export function forwardUpgrade(forwarded: Forwarded, { socket, head }: Client, dialled: Dialled): void {
+  const guest = dialled.socket
   socket.once("close", () => {
     guest.destroy()
   })
@@ -64,7 +66,7 @@ export function forwardUpgrade(forwarded: Forwarded, { socket, head }: Client, g
   outgoing.on("error", () => {
     if (decided) return
     decide()
-    refuse(brokenAnswer(port))
+    void whyBroken(dialled, port).then(refuse)
   })
   outgoing.end()
 }

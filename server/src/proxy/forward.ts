@@ -6,6 +6,7 @@ import {
 } from "node:http"
 import { pipeline, type Duplex } from "node:stream"
 import { Failure } from "../failure.js"
+import type { Dialled } from "../sandboxes/sandbox-service.js"
 import { requestHeaders, responseHeaders } from "./headers.js"
 import { answerWithPage } from "./plain-page.js"
 
@@ -33,13 +34,13 @@ export function guestRequest({ request, path }: Forwarded, guest: Duplex, upgrad
   })
 }
 
-/** Sends a request to the guest and the guest's answer to the client, each as it comes. Owns `guest`. */
-export function forward(forwarded: Forwarded, response: ServerResponse, guest: Duplex): void {
+/** Sends a request to the guest and the guest's answer to the client, each as it comes. Owns the guest's connection. */
+export function forward(forwarded: Forwarded, response: ServerResponse, guest: Dialled): void {
   response.once("close", () => {
-    guest.destroy()
+    guest.socket.destroy()
   })
   const { request, port } = forwarded
-  const outgoing = guestRequest(forwarded, guest, false)
+  const outgoing = guestRequest(forwarded, guest.socket, false)
   let late: NodeJS.Timeout | undefined
   let decided = false
   const refuse = (failure: Failure) => {
@@ -65,7 +66,9 @@ export function forward(forwarded: Forwarded, response: ServerResponse, guest: D
   })
   outgoing.on("error", () => {
     clearTimeout(late)
-    if (!decided) refuse(brokenAnswer(port))
+    if (decided) return
+    decided = true
+    void whyBroken(guest, port).then(refuse)
   })
   request.pipe(outgoing)
 }
@@ -86,10 +89,15 @@ export function answerWith(
   pipeline(answer, response, () => undefined)
 }
 
-export function brokenAnswer(port: number): Failure {
-  return new Failure(
-    "unavailable",
-    `The server at port ${port} of the sandbox ended the connection, or does not speak HTTP. Look at its log.`,
+/** Why a request to the guest broke off without an answer. */
+export function whyBroken({ connected }: Dialled, port: number): Promise<Failure> {
+  return connected.then(
+    () =>
+      new Failure(
+        "unavailable",
+        `The server at port ${port} of the sandbox ended the connection, or does not speak HTTP. Look at its log.`,
+      ),
+    (failure: unknown) => failure as Failure,
   )
 }
 

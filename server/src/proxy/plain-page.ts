@@ -12,6 +12,8 @@ const statuses: Partial<Record<Failure["code"], number>> = {
 
 /** Tells people, in plain words, why there is no answer from the guest. */
 export function answerWithPage(response: ServerResponse, failure: Failure): void {
+  // Nobody is there any more.
+  if (response.destroyed) return
   response.writeHead(statusOf(failure), {
     "content-type": "text/plain; charset=utf-8",
     "cache-control": "no-store",

@@ -1,6 +1,7 @@
 import { once } from "node:events"
 import { createServer, request, type IncomingMessage, type RequestOptions, type Server } from "node:http"
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from "node:net"
+import { PassThrough } from "node:stream"
 import { text } from "node:stream/consumers"
 import { pino } from "pino"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
@@ -295,6 +296,22 @@ it("says what to do where nothing listens", async () => {
   const text = "Nothing takes connections there."
   server.sandboxes.onConnect = () => Promise.reject(new Failure("unavailable", text))
   expect(await ask(key())).toMatchObject({ status: 502, body: `${text}\n` })
+})
+
+it("says the same when that becomes known only after the request was sent on", async () => {
+  const failure = new Failure("unavailable", "Nothing takes connections there.")
+  server.sandboxes.dial = () => {
+    const socket = new PassThrough().on("error", () => undefined)
+    const refused = once(socket, "data").then(() => {
+      socket.destroy(new Error("refused"))
+      throw failure
+    })
+    refused.catch(() => undefined)
+    return Promise.resolve({ socket, connected: refused })
+  }
+  expect(await ask(key())).toMatchObject({ status: 502, body: `${failure.message}\n` })
+  const upgrade = { connection: "Upgrade", upgrade: "echo" }
+  expect(await ask({ ...key(), ...upgrade })).toMatchObject({ status: 502, body: `${failure.message}\n` })
 })
 
 it("takes no target but a path", async () => {

@@ -15,7 +15,7 @@ const localDomain = "localhost"
 
 interface PortProxyParts {
   access: PortAccess
-  service: () => Pick<SandboxService, "connect">
+  service: () => Pick<SandboxService, "dial">
   /** What sandboxes' host names end with, beside `localhost`. */
   domain: string
   log: Logger
@@ -51,8 +51,8 @@ export class PortProxy {
         redirectWithCookie(response, credentials, visitor.linkSeconds)
         return
       }
-      const guest = await this.#service().connect(visitor.owner, target.name, { port: target.port })
-      if (response.closed || response.destroyed) guest.destroy()
+      const guest = await this.#service().dial(visitor.owner, target.name, { port: target.port })
+      if (response.closed || response.destroyed) guest.socket.destroy()
       else forward({ request, path: credentials.path, port: target.port }, response, guest)
     } catch (error) {
       answerWithPage(response, this.#failure(error))
@@ -63,9 +63,9 @@ export class PortProxy {
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     try {
       const { target, visitor, credentials } = await this.#admit(request)
-      const guest = await this.#service().connect(visitor.owner, target.name, { port: target.port })
+      const guest = await this.#service().dial(visitor.owner, target.name, { port: target.port })
       const forwarded = { request, path: credentials.path, port: target.port }
-      if (socket.destroyed) guest.destroy()
+      if (socket.destroyed) guest.socket.destroy()
       else forwardUpgrade(forwarded, { socket, head }, guest)
     } catch (error) {
       refuseWithPage(socket, this.#failure(error))

@@ -1,5 +1,5 @@
 import { once, setMaxListeners } from "node:events"
-import { PassThrough } from "node:stream"
+import { PassThrough, type Duplex } from "node:stream"
 import { AgentError, DeadlineError, type Machine } from "@opensandbox/vm"
 import { beforeEach, expect, it } from "vitest"
 import { Failure } from "../failure.js"
@@ -11,7 +11,7 @@ const forever = new AbortController().signal
 let era: AbortController
 /** What the agent does when it is asked. */
 let ports: {
-  connect: () => Promise<unknown>
+  dial: () => { socket: Duplex; connected: Promise<void> }
   listen: () => Promise<unknown>
   awaitPort: (port: number, ms: number, signal: AbortSignal) => Promise<void>
 }
@@ -23,7 +23,7 @@ beforeEach(() => {
   era = new AbortController()
   setMaxListeners(0, era.signal)
   ports = {
-    connect: () => Promise.resolve(new PassThrough().on("error", () => undefined)),
+    dial: () => ({ socket: quiet(), connected: Promise.resolve() }),
     listen: () => {
       const { promise: ended, resolve: close } = withResolvers()
       return Promise.resolve({ port: 1, ended, close })
@@ -64,7 +64,7 @@ it("bounds the connections, and those that are over make room", async () => {
   const closed = Promise.all(sockets.map((socket) => once(socket, "close")))
   for (const socket of sockets) socket.destroy()
   await closed
-  ports.connect = () => Promise.reject(new AgentError("refused", ""))
+  ports.dial = () => broken(new AgentError("refused", ""))
   for (let failed = 0; failed < 200; failed++) {
     await expect(reach.connect({ port: 80 })).rejects.toMatchObject({ code: "unavailable" })
   }
@@ -82,7 +82,8 @@ it("keeps the sandbox awake as long as connections, waits and listeners last", a
   expect(awake).toBe(1)
   era.abort(interrupted)
   await expect(waiting).rejects.toBe(interrupted)
-  ports.connect = ports.listen = () => Promise.reject(new AgentError("refused", ""))
+  ports.dial = () => broken(new AgentError("refused", ""))
+  ports.listen = () => Promise.reject(new AgentError("refused", ""))
   await expect(reach.connect({ port: 80 })).rejects.toThrow()
   await expect(reach.listen({ port: 0 }, () => undefined)).rejects.toThrow()
   expect(awake).toBe(0)
@@ -104,7 +105,7 @@ it.each<[Error, string, string]>([
   [new Error("gone"), "unavailable", "ended meanwhile"],
   [interrupted, "interrupted", "restored"],
 ])("tells of %s in its own words", async (error, code, text) => {
-  ports.connect = () => Promise.reject(error)
+  ports.dial = () => broken(error)
   const failure: unknown = await reach.connect({ port: 80 }).catch((thrown: unknown) => thrown)
   expect(failure).toMatchObject({ code, message: expect.stringContaining(text) as string })
 })
@@ -116,6 +117,18 @@ it("says how long it waited", async () => {
     message: "Nothing listened on port 80 within 5 s.",
   })
 })
+
+const quiet = () => new PassThrough().on("error", () => undefined)
+
+/** A connection that the guest cannot make. */
+function broken(error: Error): { socket: Duplex; connected: Promise<void> } {
+  const socket = quiet().destroy()
+  const connected = once(socket, "close").then(() => {
+    throw error
+  })
+  connected.catch(() => undefined)
+  return { socket, connected }
+}
 
 function withResolvers(): { promise: Promise<void>; resolve: () => void } {
   let resolve: () => void = () => undefined

@@ -1,6 +1,8 @@
+import type { Duplex } from "node:stream"
 import { AgentError, DeadlineError, type Machine } from "@opensandbox/vm"
 import type { ConnectionHandler, GuestAddress, GuestListener, GuestSocket } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
+import type { Dialled } from "./sandbox-service.js"
 
 /** Connections into one sandbox at one time; the agent has a bound of its own behind it, which commands share. */
 const maxConnections = 128
@@ -38,12 +40,23 @@ export class Reach {
    * @throws Failure: `limit_reached`; `unavailable` when nothing listens there or the machine cannot be had; `timeout`;
    *   `interrupted`; what a start of the machine fails with.
    */
-  async connect(address: GuestAddress): Promise<GuestSocket> {
+  async connect(address: GuestAddress): Promise<Duplex> {
+    const { socket, connected } = await this.dial(address)
+    await connected
+    return socket
+  }
+
+  /** As `connect`, but what tells that the guest has no connection comes later. */
+  async dial(address: GuestAddress): Promise<Dialled> {
     const leave = this.#admit()
     try {
       const [machine, era] = await this.#enter()
-      const socket = await machine.agent.ports.connect(address, guestMilliseconds)
-      return keep(socket, era, leave)
+      const { socket, connected } = machine.agent.ports.dial(address, guestMilliseconds)
+      const explained = connected.catch((error: unknown) => {
+        throw this.#failure(error, address.port)
+      })
+      explained.catch(() => undefined)
+      return { socket: keep(socket, era, leave), connected: explained }
     } catch (error) {
       leave()
       throw this.#failure(error, address.port)

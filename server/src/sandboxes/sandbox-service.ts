@@ -99,6 +99,8 @@ export interface SandboxService {
    * Takes no snapshot. Fails with `unavailable` when nothing listens there.
    */
   connect(owner: number, name: string, address: GuestAddress): Promise<Duplex>
+  /** As `connect`, for those who have something to send at once. */
+  dial(owner: number, name: string, address: GuestAddress): Promise<Dialled>
   /** Takes connections inside the guest until it is closed or the sandbox restored. */
   listen(
     owner: number,
@@ -114,6 +116,13 @@ export interface SandboxService {
     timeoutSeconds: number,
     signal: AbortSignal,
   ): Promise<void>
+}
+
+/** A connection that the guest is asked to make. What is written before it is there is sent once it is. */
+export interface Dialled {
+  readonly socket: Duplex
+  /** Resolves when the connection is there. Rejects with why there is none, as `connect`; the socket is destroyed then. */
+  readonly connected: Promise<void>
 }
 
 /** Takes a connection that came to a listener; `from` is its other end. */

@@ -20,6 +20,7 @@ import { Sandbox } from "./sandbox.js"
 import { chooseSize, sizeOf } from "./size.js"
 import type {
   CreateRequest,
+  Dialled,
   Diff,
   DiffRequest,
   ExportRequest,
@@ -290,6 +291,10 @@ export class Sandboxes implements SandboxService {
 
   async connect(owner: number, name: string, address: GuestAddress): Promise<Duplex> {
     return this.#registry.find(owner, name).reach.connect(address)
+  }
+
+  async dial(owner: number, name: string, address: GuestAddress): Promise<Dialled> {
+    return this.#registry.find(owner, name).reach.dial(address)
   }
 
   async listen(

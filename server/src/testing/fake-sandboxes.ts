@@ -3,6 +3,7 @@ import type { GuestAddress, GuestListener } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 import type {
   CreateRequest,
+  Dialled,
   Diff,
   DiffRequest,
   ExportRequest,
@@ -256,6 +257,10 @@ export class FakeSandboxes implements SandboxService {
       this.#find(owner, name)
       return this.onConnect(address)
     })
+  }
+
+  async dial(owner: number, name: string, address: GuestAddress): Promise<Dialled> {
+    return { socket: await this.connect(owner, name, address), connected: Promise.resolve() }
   }
 
   listen(

@@ -67,6 +67,27 @@ describe("a connection", () => {
     await expect(connecting).rejects.toMatchObject({ code: "refused" })
   })
 
+  it("that is dialled is sent what is written before it is there", async () => {
+    const { socket, connected } = connection.ports.dial({ port: 80 }, patience)
+    socket.write("early")
+    await agent.frame("REQUEST")
+    expect(Buffer.from((await agent.frame("STDIN")).payload).toString()).toBe("early")
+    event(1, { connected: true })
+    await connected
+    agent.json("RESPONSE", 1, { ok: false, code: "reset", message: "" })
+    expect(await once(socket, "error")).toMatchObject([{ code: "reset" }])
+  })
+
+  it("that is dialled and not to be had ends its socket, and says why", async () => {
+    const { socket, connected } = connection.ports.dial({ port: 80 }, patience)
+    const closed = once(socket, "close").catch(() => undefined)
+    await agent.frame("REQUEST")
+    agent.json("RESPONSE", 1, { ok: false, code: "refused", message: "nothing there" })
+    await expect(connected).rejects.toMatchObject({ code: "refused" })
+    await closed
+    expect(socket.destroyed).toBe(true)
+  })
+
   it("is given up when the guest does not make it in time", async () => {
     await expect(connection.ports.connect({ port: 80 }, 5)).rejects.toThrow(DeadlineError)
     await agent.frame("CANCEL")

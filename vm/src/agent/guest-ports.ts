@@ -11,6 +11,13 @@ export interface GuestAddress {
   readonly port: number
 }
 
+/** A connection that the guest is asked to make. What is written before it is there is sent once it is. */
+export interface DialledSocket {
+  readonly socket: GuestSocket
+  /** Resolves when the connection is there. Rejects with why there is none; the socket is destroyed then. */
+  readonly connected: Promise<void>
+}
+
 /** How long the guest may take to hand over a connection, in milliseconds. */
 const handOverMilliseconds = 10_000
 
@@ -27,10 +34,19 @@ export class GuestPorts {
    *
    * @throws AgentError with code `refused` or `unreachable`, DeadlineError, AgentGoneError.
    */
-  async connect({ host, port }: GuestAddress, deadlineMs: number): Promise<GuestSocket> {
+  async connect(address: GuestAddress, deadlineMs: number): Promise<GuestSocket> {
+    const { socket, connected } = this.dial(address, deadlineMs)
+    await connected
+    return socket
+  }
+
+  /** As `connect`, for those who have something to send at once: it spares them the way to the guest and back. */
+  dial({ host, port }: GuestAddress, deadlineMs: number): DialledSocket {
     const request = { op: "connect", port, ...(host !== undefined && { host }) } as const
     const socket = new GuestSocket((handlers) => this.#agent.stream(request, connectionDone, handlers))
-    return there(socket, deadlineMs)
+    const connected = there(socket, deadlineMs)
+    connected.catch(() => undefined)
+    return { socket, connected }
   }
 
   /**
@@ -83,20 +99,18 @@ export class GuestPorts {
     }
   }
 
-  #accept(listener: number, connection: number): Promise<GuestSocket> {
+  async #accept(listener: number, connection: number): Promise<GuestSocket> {
     const request = { op: "accept", listener, connection } as const
-    return there(
-      new GuestSocket((handlers) => this.#agent.stream(request, connectionDone, handlers)),
-      handOverMilliseconds,
-    )
+    const socket = new GuestSocket((handlers) => this.#agent.stream(request, connectionDone, handlers))
+    await there(socket, handOverMilliseconds)
+    return socket
   }
 }
 
-/** The socket once the guest has it. */
-async function there(socket: GuestSocket, deadlineMs: number): Promise<GuestSocket> {
+/** Waits until the guest has the connection, and destroys the socket when that does not come to be. */
+async function there(socket: GuestSocket, deadlineMs: number): Promise<void> {
   try {
     await within(deadlineMs, "the connection in the guest", socket.connected)
-    return socket
   } catch (error) {
     socket.destroy()
     throw error
