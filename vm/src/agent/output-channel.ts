@@ -13,8 +13,11 @@ export type OutputHandler = (chunk: Uint8Array) => void | Promise<void>
  */
 export const creditStep = 192 * 1024
 
-/** Output waits in blocks of this many bytes, so that a flood of tiny frames takes no more memory than its bytes. */
-const blockSize = 256 * 1024
+/** Small pieces of output wait in blocks of this many bytes, so that a flood of them takes no more memory than its bytes. */
+const blockSize = 64 * 1024
+
+/** Pieces of so many bytes wait as they are: most of the memory that they came in, 64 KiB at a time, is theirs. */
+const largePiece = 16 * 1024
 
 /**
  * From so many waiting bytes on, all that one turn of the event loop brings is handed on together: to hand on a piece, through
@@ -60,6 +63,11 @@ export class OutputChannel {
 
   #keep(bytes: Uint8Array): void {
     this.#waitingBytes += bytes.length
+    if (bytes.length >= largePiece) {
+      this.#room = 0
+      this.#waiting.push(bytes)
+      return
+    }
     const last = this.#waiting.at(-1)
     if (last !== undefined && this.#room >= bytes.length) {
       const longer = new Uint8Array(last.buffer, 0, last.length + bytes.length)
@@ -68,9 +76,8 @@ export class OutputChannel {
       this.#waiting[this.#waiting.length - 1] = longer
       return
     }
-    // The first piece is as a rule the only one, unless there is much of it.
-    const alone = last === undefined && bytes.length < floodSize
-    const block = Buffer.allocUnsafeSlow(alone ? bytes.length : Math.max(blockSize, bytes.length))
+    // The first piece is as a rule the only one.
+    const block = Buffer.allocUnsafeSlow(last === undefined ? bytes.length : blockSize)
     block.set(bytes)
     this.#room = block.length - bytes.length
     this.#waiting.push(new Uint8Array(block.buffer, 0, bytes.length))
