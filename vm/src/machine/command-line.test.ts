@@ -69,7 +69,7 @@ test("gives a machine that is to have one a network device that ends at a socket
 
 test("emulates any processor in bounded memory, and passes the host's own through", () => {
   expect(values(commandLine(clone), "-accel")).toEqual(["tcg,tb-size=64"])
-  expect(values(commandLine(clone), "-cpu")).toEqual(["max,erms=off,la57=off"])
+  expect(values(commandLine(clone), "-cpu")).toEqual(["max,erms=off,la57=off,smap=off,pku=off"])
   const fast = commandLine({ ...clone, accelerator: "kvm" })
   expect([values(fast, "-accel"), values(fast, "-cpu")]).toEqual([["kvm"], ["host"]])
 })
@@ -78,10 +78,10 @@ const template = { ...clone, memoryShared: true, incoming: false }
 
 test("keeps addresses random where that costs nothing", () => {
   expect(values(commandLine(template), "-append")[0]).toMatch(
-    / norandmaps clearcpuid=cx16 tsc=reliable lsm=landlock,yama$/,
+    / norandmaps clearcpuid=cx16 tsc=reliable lsm=landlock,yama psi=0$/,
   )
   expect(values(commandLine({ ...template, accelerator: "kvm" }), "-append")[0]).not.toMatch(
-    /norandmaps|cx16|tsc|lsm/,
+    /norandmaps|cx16|tsc|lsm|psi/,
   )
 })
 
