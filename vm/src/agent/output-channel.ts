@@ -76,8 +76,10 @@ export class OutputChannel {
       this.#waiting[this.#waiting.length - 1] = longer
       return
     }
-    // The first piece is as a rule the only one.
-    const block = Buffer.allocUnsafeSlow(last === undefined ? bytes.length : blockSize)
+    // One that follows no other small one is as a rule the only one. A guest that sends small and large ones in turns gets no
+    // block for each.
+    const alone = last === undefined || last.length >= largePiece
+    const block = Buffer.allocUnsafeSlow(alone ? bytes.length : blockSize)
     block.set(bytes)
     this.#room = block.length - bytes.length
     this.#waiting.push(new Uint8Array(block.buffer, 0, bytes.length))
