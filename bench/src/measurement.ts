@@ -3,7 +3,7 @@ export interface Measurement {
   /** What was measured, in the words of the table. */
   readonly what: string
   /** `MB` and `KB` are powers of ten; `x` stands for a ratio. */
-  readonly unit: "ms" | "MB" | "KB" | "MB/s" | "x"
+  readonly unit: "ms" | "MB" | "KB" | "MB/s" | "KB/s" | "x"
   readonly values: readonly number[]
   /** The most that the median may be, in the same unit; left out where none was set. */
   readonly target?: number

@@ -37,6 +37,27 @@ async function readUntil(pieces: AsyncIterable<string>, end: string): Promise<st
   throw new Error(`it ended after ${text}`)
 }
 
+test("a command and a terminal share the processor with all background processes together, half and half", async () => {
+  const sandbox = await server.create()
+  const spin = "while :; do :; done"
+  const spinners = await Promise.all(Array.from({ length: 8 }, () => start(sandbox, spin)))
+  const used = (share: string) => `$(sed -n 's/^usage_usec //p' /sys/fs/cgroup/sandbox/${share}/cpu.stat)`
+  const ours = `f=${used("foreground")}; b=${used("background")}`
+  // As long as it takes: how much the host lets the machine have meanwhile is of no account.
+  const { stdout } = succeeded(
+    await sandbox.run(`${ours}; for i in {1..30000}; do :; done; F=$f B=$b; ${ours}; echo $((f-F)) $((b-B))`),
+  )
+  const [foreground, background] = stdout.trim().split(" ").map(Number) as [number, number]
+  const part = foreground / (foreground + background)
+  expect(part).toBeGreaterThan(0.4)
+  expect(part).toBeLessThan(0.6)
+  for (const spinner of spinners) succeeded(await spinner.kill("SIGKILL"))
+  const terminal = succeeded(await sandbox.terminal()).terminal
+  terminal.write("cat /proc/self/cgroup; exit\n")
+  expect(Buffer.concat(await all(terminal)).toString()).toContain("/sandbox/foreground/")
+  succeeded(await sandbox.destroy())
+})
+
 test("a process is talked to while it runs, and leaves no snapshot", async () => {
   const sandbox = await server.create()
   const { process } = succeeded(

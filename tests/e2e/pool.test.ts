@@ -58,7 +58,7 @@ test("nothing is left of the rehearsal", async () => {
     "grep -c rehearsal /proc/self/mountinfo /etc/hostname /etc/hosts",
     // The agent's threads see the same mounts and the same hostname.
     "readlink /proc/1/task/*/ns/mnt /proc/1/task/*/ns/uts | sort -u | wc -l",
-    "ls /sys/fs/cgroup/sandbox | grep rehearsal",
+    "ls -R /sys/fs/cgroup/sandbox | grep rehearsal",
     "find / -xdev -maxdepth 2 -name '*rehears*'",
   ]
   expect(await output(name, traces.join("; "))).toBe(

@@ -142,6 +142,8 @@ func limitCommands() error {
 		{"pids.max", "4096"},
 		// All commands together against the agent, which counts as 100.
 		{"cpu.weight", "20"},
+		// The groups below divide it among themselves.
+		{"cgroup.subtree_control", "+cpu"},
 	}
 	for _, limit := range limits {
 		if err := os.WriteFile(filepath.Join(Commands, limit.file), []byte(limit.value), 0); err != nil {

@@ -11,6 +11,13 @@ import (
 	"opensandbox/agent/internal/linux"
 )
 
+// The groups of commands are in one of these, which share the processor equally: however many processes run in the
+// background, a command that is waited for does not queue behind each of them.
+const (
+	foreground = "foreground"
+	background = "background"
+)
+
 // Groups makes a control group for each command, so that all that a command started can be found and killed,
 // whatever sessions and process groups it hid in.
 type Groups struct {
@@ -20,15 +27,22 @@ type Groups struct {
 	mu      sync.Mutex
 	count   int
 	retired []string
-	// Made ahead of time, for the next command.
+	// Made ahead of time, for the next command in the foreground.
 	spare *group
 }
 
-// OpenGroups makes groups below the directory of an existing control group.
+// OpenGroups makes groups below the directory of an existing control group, which divides the processor among those
+// directly below it.
 func OpenGroups(path string) (*Groups, error) {
 	fd, err := syscall.Open(path, syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	for _, share := range []string{foreground, background} {
+		if err := syscall.Mkdirat(fd, share, 0o755); err != nil && !errors.Is(err, syscall.EEXIST) {
+			syscall.Close(fd)
+			return nil, &os.PathError{Op: "mkdir", Path: share, Err: err}
+		}
 	}
 	groups := &Groups{parent: fd}
 	groups.prepare()
@@ -47,12 +61,16 @@ func (g *Groups) Freeze(frozen bool) error {
 
 type group struct {
 	parent int
-	name   string
+	// Relative to the parent.
+	path string
 }
 
-func (g *Groups) create() (*group, error) {
+func (g *Groups) create(inBackground bool) (*group, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if inBackground {
+		return g.make(background)
+	}
 	if spare := g.spare; spare != nil {
 		g.spare = nil
 		// It is there to be seen, and a command may have removed it.
@@ -60,26 +78,26 @@ func (g *Groups) create() (*group, error) {
 			return spare, nil
 		}
 	}
-	return g.make()
+	return g.make(foreground)
 }
 
-// prepare makes a group for the next command, unless there is one: to make it takes as long as to start a small program.
+// prepare makes a group for the next command in the foreground, unless there is one: to make it takes as long as to start a small program.
 // Where that fails the command finds out.
 func (g *Groups) prepare() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.spare == nil {
-		g.spare, _ = g.make()
+		g.spare, _ = g.make(foreground)
 	}
 }
 
-func (g *Groups) make() (*group, error) {
+func (g *Groups) make(share string) (*group, error) {
 	g.count++
-	name := "cmd-" + strconv.Itoa(g.count)
-	if err := syscall.Mkdirat(g.parent, name, 0o755); err != nil {
-		return nil, &os.PathError{Op: "mkdir", Path: name, Err: err}
+	path := share + "/cmd-" + strconv.Itoa(g.count)
+	if err := syscall.Mkdirat(g.parent, path, 0o755); err != nil {
+		return nil, &os.PathError{Op: "mkdir", Path: path, Err: err}
 	}
-	return &group{g.parent, name}, nil
+	return &group{g.parent, path}, nil
 }
 
 // retire removes the group of a command that is over, and prepares one for the next. When processes of it still run, later
@@ -93,9 +111,9 @@ func (g *Groups) remove(done *group) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	kept := g.retired[:0]
-	for _, name := range append(g.retired, done.name) {
-		if err := linux.Unlinkat(g.parent, name, linux.AtRemovedir); errors.Is(err, syscall.EBUSY) {
-			kept = append(kept, name)
+	for _, path := range append(g.retired, done.path) {
+		if err := linux.Unlinkat(g.parent, path, linux.AtRemovedir); errors.Is(err, syscall.EBUSY) {
+			kept = append(kept, path)
 		}
 	}
 	g.retired = kept
@@ -103,7 +121,7 @@ func (g *Groups) remove(done *group) {
 
 func (g *group) exists() bool {
 	const toBeThere = 0
-	return syscall.Faccessat(g.parent, g.name, toBeThere, 0) == nil
+	return syscall.Faccessat(g.parent, g.path, toBeThere, 0) == nil
 }
 
 func (g *group) add(pid int) error {
@@ -115,7 +133,7 @@ func (g *group) kill() error {
 }
 
 func (g *group) write(file, value string) error {
-	return write(g.parent, g.name+"/"+file, value)
+	return write(g.parent, g.path+"/"+file, value)
 }
 
 func write(directory int, file, value string) error {
@@ -141,7 +159,7 @@ func (g *group) waitEmpty(limit time.Duration) bool {
 }
 
 func (g *group) empty() bool {
-	fd, err := syscall.Openat(g.parent, g.name+"/cgroup.procs", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	fd, err := syscall.Openat(g.parent, g.path+"/cgroup.procs", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -16,12 +17,12 @@ func openGroups(t *testing.T) (groups *Groups, names func() []string) {
 		t.Fatal(err)
 	}
 	return groups, func() []string {
-		found, err := filepath.Glob(filepath.Join(directory, "*"))
+		found, err := filepath.Glob(filepath.Join(directory, "*", "*"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, path := range found {
-			found[i] = filepath.Base(path)
+			found[i] = strings.TrimPrefix(path, directory+"/")
 		}
 		return found
 	}
@@ -33,18 +34,29 @@ func TestAGroupIsReadyBeforeTheCommandThatGetsIt(t *testing.T) {
 	if len(before) != 1 {
 		t.Fatalf("%v is ready", before)
 	}
-	first, err := groups.create()
-	if err != nil || first.name != before[0] {
+	first, err := groups.create(false)
+	if err != nil || first.path != before[0] {
 		t.Errorf("%v, %v", first, err)
 	}
 	// A command that begins meanwhile gets one of its own.
-	second, err := groups.create()
-	if err != nil || second.name == first.name {
+	second, err := groups.create(false)
+	if err != nil || second.path == first.path {
 		t.Errorf("%v, %v", second, err)
 	}
 	groups.retire(first)
-	if after := names(); len(after) != 2 || after[0] == first.name || after[1] == first.name {
+	if after := names(); len(after) != 2 || after[0] == first.path || after[1] == first.path {
 		t.Errorf("%v are left", after)
+	}
+}
+
+func TestTheBackgroundHasGroupsOfItsOwn(t *testing.T) {
+	groups, names := openGroups(t)
+	made, err := groups.create(true)
+	if err != nil || filepath.Dir(made.path) != "background" || !made.exists() {
+		t.Errorf("%v, %v", made, err)
+	}
+	if after := names(); len(after) != 2 || filepath.Dir(after[1]) != "foreground" {
+		t.Errorf("%v are there, with the one for the next command", after)
 	}
 }
 
@@ -58,7 +70,7 @@ func TestAGroupThatACommandRemovedIsGivenToNone(t *testing.T) {
 	if err := os.Remove(filepath.Join(parent, ready)); err != nil {
 		t.Fatal(err)
 	}
-	if made, err := groups.create(); err != nil || made.name == ready || !made.exists() {
+	if made, err := groups.create(false); err != nil || made.path == ready || !made.exists() {
 		t.Errorf("%v, %v", made, err)
 	}
 }

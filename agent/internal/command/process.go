@@ -67,7 +67,7 @@ func (r *Runner) start(spec Spec, path, name string) (*Process, error) {
 	defer streams.closeGiven()
 	p := &Process{started: started, terminal: spec.Terminal != nil, groups: r.Groups}
 	if r.Groups != nil {
-		p.group, err = r.Groups.create()
+		p.group, err = r.Groups.create(spec.Background)
 	}
 	if err == nil {
 		p.pid, p.exit, err = r.Reaper.Start(func() (int, error) {

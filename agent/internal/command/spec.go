@@ -25,6 +25,8 @@ type Spec struct {
 	Terminal *Terminal
 	// Stdin says whether the command has an input that can be written.
 	Stdin bool
+	// Background has all that run in it get as much of the processor together as those that do not.
+	Background bool
 }
 
 // Terminal describes a command's terminal.

@@ -139,10 +139,14 @@ func (g *Guest) nameServer(request protocol.Setup) {
 
 // Start runs a command.
 func (g *Guest) Start(request protocol.Exec) (*command.Process, error) {
+	return g.start(request, false)
+}
+
+func (g *Guest) start(request protocol.Exec, background bool) (*command.Process, error) {
 	if !g.Ready() {
 		return nil, notSetUp()
 	}
-	spec := command.Spec{Environment: request.Env, Stdin: request.Stdin}
+	spec := command.Spec{Environment: request.Env, Stdin: request.Stdin, Background: background}
 	if request.Command != nil {
 		spec.Command = *request.Command
 	}

@@ -11,7 +11,9 @@ func (g *Guest) StartProcess(request protocol.Start) (*processes.Process, error)
 	exec := protocol.Exec{
 		Command: &request.Command, Cwd: request.Cwd, User: request.User, Env: request.Env, Pty: request.Pty, Stdin: true,
 	}
-	return g.processes.Start(request.Command, func() (*command.Process, error) { return g.Start(exec) })
+	// At a terminal someone waits for each answer.
+	background := request.Pty == nil
+	return g.processes.Start(request.Command, func() (*command.Process, error) { return g.start(exec, background) })
 }
 
 // Processes are those that StartProcess started.

@@ -17,7 +17,7 @@ export const busy: Benchmark = {
     const { sandbox } = expectSuccess(await client.create("busy"))
     // Half before and half after, so that a host that gets slower meets both.
     const before = await runs(sandbox, 100)
-    const beside = await besideStreams(sandbox, 200)
+    const { beside, streamed } = await besideStreams(sandbox, 200)
     const alone = [...before, ...(await runs(sandbox, 100))]
     expectSuccess(await sandbox.destroy())
     return [
@@ -28,6 +28,7 @@ export const busy: Benchmark = {
         values: beside,
       },
       { ...against(alone, beside), target: 4 },
+      { what: "- what the SDK got of the processes meanwhile", unit: "KB/s", values: [streamed] },
     ]
   },
 }
@@ -35,28 +36,50 @@ export const busy: Benchmark = {
 const runs = (sandbox: Sandbox, count: number) =>
   repeat({ warmUp: 10, count }, () => elapsed(async () => expectSuccess(await sandbox.run("true"))))
 
-/** How long commands take beside as many processes, each of which the SDK reads from. */
-async function besideStreams(sandbox: Sandbox, count: number): Promise<number[]> {
+/** How long commands take beside as many processes, each of which the SDK reads from, and how much it reads then. */
+async function besideStreams(
+  sandbox: Sandbox,
+  count: number,
+): Promise<{ beside: number[]; streamed: number }> {
   const processes: Process[] = []
   for (let started = 0; started < processCount; started += 1) {
     processes.push(expectSuccess(await sandbox.start(followed)).process)
   }
   const readers = processes.map(follow)
   await Promise.all(readers.map(({ begun }) => begun))
-  const values = await runs(sandbox, count)
+  const total = () => readers.reduce((sum, { read }) => sum + read(), 0)
+  const readBefore = total()
+  const start = performance.now()
+  const beside = await runs(sandbox, count)
+  const streamed = (total() - readBefore) / (performance.now() - start)
   for (const process of processes) expectSuccess(await process.kill("SIGKILL"))
   await Promise.all(readers.map(({ ended }) => ended))
-  return values
+  return { beside, streamed }
 }
 
-/** Reads what a process prints until it ends. */
-function follow(process: Process): { begun: Promise<unknown>; ended: Promise<void> } {
+/** What reads what a process prints. */
+interface Follower {
+  /** Fulfilled when something was printed. */
+  readonly begun: Promise<unknown>
+  /** Fulfilled when the process has ended. */
+  readonly ended: Promise<void>
+  /** How many characters it has read so far. */
+  readonly read: () => number
+}
+
+function follow(process: Process): Follower {
+  let read = 0
   const output = process.stdout[Symbol.asyncIterator]()
-  const begun = output.next()
+  const next = async () => {
+    const piece = await output.next()
+    if (piece.done !== true) read += piece.value.length
+    return piece.done !== true
+  }
+  const begun = next()
   const ended = begun.then(async () => {
-    while ((await output.next()).done !== true);
+    while (await next());
   })
-  return { begun, ended }
+  return { begun, ended, read: () => read }
 }
 
 function against(alone: readonly number[], beside: readonly number[]): Measurement {
