@@ -10,7 +10,10 @@ export interface Sizes {
     kills: number
   }
   faults: {
-    /** Whether each step is met on all occasions that lead to it, or only on those that differ most. */
+    /**
+     * Whether each step is met on all occasions that lead to it, and each snapshot is gone back to afterwards; or only on
+     * those occasions that differ most, with a return to the newest snapshot and to one of the others in turn.
+     */
     thorough: boolean
   }
   manySnapshots: {
