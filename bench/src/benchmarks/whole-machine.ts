@@ -35,15 +35,15 @@ export const wholeMachine: Benchmark = {
       },
       ...restored,
       {
-        what: `${forks} live forks, until all agents answer`,
+        what: `${forks} live forks, until all have answered what runs in them`,
         unit: "ms",
-        values: forked.map(({ made }) => made),
+        values: forked.map(({ answered }) => answered),
+        target: 5_000,
       },
       {
         what: "- until each has run a first command",
         unit: "ms",
         values: forked.map(({ used }) => used),
-        target: 5_000,
       },
     ]
   },
@@ -99,16 +99,17 @@ function restoreOnce(sandbox: Sandbox, snapshot: string): Promise<number> {
   })
 }
 
-/** Milliseconds until all forks of the present are made, and until all have run a command. */
-async function forkOnce(client: Client, sandbox: Sandbox): Promise<{ made: number; used: number }> {
+/** Milliseconds until all forks of the present are made and answer, and until all have run a command. */
+async function forkOnce(client: Client, sandbox: Sandbox): Promise<{ answered: number; used: number }> {
   const names = Array.from({ length: forks }, (_, number) => `live-${number}`)
   let all: Sandbox[] = []
-  const made = await elapsed(async () => {
+  const answered = await elapsed(async () => {
     all = expectSuccess(await client.fork(sandbox.name, names, { memory: true })).sandboxes
+    await Promise.all(all.map(async (fork) => expectSuccess(await fork.processes())))
   })
   const commands = await elapsed(() =>
     Promise.all(all.map(async (fork) => expectSuccess(await fork.run("true", { snapshot: false })))),
   )
   for (const fork of all) expectSuccess(await fork.destroy())
-  return { made, used: made + commands }
+  return { answered, used: answered + commands }
 }
