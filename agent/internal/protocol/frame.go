@@ -32,8 +32,9 @@ const (
 	MaxEvent = 8 * 1024
 	// InputWindow is how many bytes of input the host may be ahead of the credit granted to it, on each stream.
 	InputWindow = 256 * 1024
-	// OutputWindow is the same for each channel of output and the agent.
-	OutputWindow = 512 * 1024
+	// OutputWindow is the same for each channel of output and the agent. It bounds what a reader who stands still costs the
+	// host, and is large enough that one who keeps up is not waited for.
+	OutputWindow = 2048 * 1024
 	// MaxStreams bounds the streams that are open at one time.
 	MaxStreams = 256
 )

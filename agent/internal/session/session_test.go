@@ -260,8 +260,9 @@ func TestInputIsGrantedCreditAlsoWhenTheCommandDoesNotReadIt(t *testing.T) {
 const lastOfWindow = protocol.OutputWindow - protocol.MaxData
 
 func TestOutputStopsAtTheEndOfItsCreditAndOtherStreamsGoOn(t *testing.T) {
+	const printed = 2 * protocol.OutputWindow
 	h := greeted(t)
-	h.exec(1, "head -c 1000000 /dev/zero")
+	h.exec(1, fmt.Sprintf("head -c %d /dev/zero", printed))
 	received := 0
 	for received <= lastOfWindow {
 		received += len(h.next().Payload)
@@ -272,7 +273,7 @@ func TestOutputStopsAtTheEndOfItsCreditAndOtherStreamsGoOn(t *testing.T) {
 	}
 	credit := protocol.Credit{Channel: protocol.ChannelStdout, Bytes: uint32(received)}
 	h.send(protocol.TypeCredit, 1, credit.Encode())
-	if _, stdout, _ := h.result(1); received+len(stdout) != 1000000 {
+	if _, stdout, _ := h.result(1); received+len(stdout) != printed {
 		t.Errorf("%d bytes in all", received+len(stdout))
 	}
 }

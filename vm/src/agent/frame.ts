@@ -22,8 +22,8 @@ export const limits = {
   greeting: 1024,
   /** Bytes of input that the host may be ahead of the credit granted to it, on each stream. */
   inputWindow: 256 * 1024,
-  /** The same for each channel of output and the agent. Older agents have half of it. */
-  outputWindow: 512 * 1024,
+  /** The same for each channel of output and the agent. Older agents have less. */
+  outputWindow: 2048 * 1024,
   /** Streams that are open at one time. */
   streams: 256,
   /** Characters of a path; a path's text has at most as many as the path has bytes. */

@@ -7,7 +7,9 @@ export class OutputStream {
   #controller!: ReadableStreamDefaultController<Uint8Array>
   readonly #patienceMs: number
   readonly #cancel: () => void
+  /** Begins anew with each wait, and goes on through what comes: to make one for each piece costs more than the piece. */
   #timer: NodeJS.Timeout | undefined
+  #waiting = false
   #over = false
   /** Lets the guest send more than what was taken. */
   #taken: () => void = () => undefined
@@ -55,13 +57,11 @@ export class OutputStream {
   }
 
   #pull(): Promise<void> {
-    this.#timer = setTimeout(() => {
-      this.end(new DeadlineError(`the rest of the output did not come within ${this.#patienceMs} ms`))
-      this.#cancel()
-    }, this.#patienceMs)
+    this.#waiting = true
+    this.#timer = this.#timer?.refresh() ?? setTimeout(this.#tooLate, this.#patienceMs)
     const came = new Promise<void>((resolve) => {
       this.#came = () => {
-        clearTimeout(this.#timer)
+        this.#waiting = false
         resolve()
       }
     })
@@ -69,8 +69,16 @@ export class OutputStream {
     return came
   }
 
+  readonly #tooLate = () => {
+    this.#timer = undefined
+    if (!this.#waiting) return
+    this.end(new DeadlineError(`the rest of the output did not come within ${this.#patienceMs} ms`))
+    this.#cancel()
+  }
+
   #finish(): void {
     this.#over = true
+    clearTimeout(this.#timer)
     this.#taken()
     this.#came()
   }
