@@ -12,7 +12,7 @@ const mebibyte = 1024 * 1024
 
 const fileBytes = 60 * mebibyte
 
-const terminalBytes = 8 * mebibyte
+const terminalBytes = 12 * mebibyte
 
 /** So many that all they ask for would be several times what the server may grow by. */
 const clientCount = 10

@@ -37,8 +37,8 @@ export interface Sizes {
 
 /** Those of `npm test`. */
 export const shortSizes: Sizes = {
-  timeTravel: { plans: 2, steps: 50 },
-  chaos: { kills: 6 },
+  timeTravel: { plans: 3, steps: 50 },
+  chaos: { kills: 10 },
   faults: { thorough: false },
   manySnapshots: { changes: 40, visits: 10 },
   retention: { taken: 30, kept: 6 },

@@ -6,8 +6,8 @@ import { succeeded } from "./results.js"
  * contents. The same files always give the same hash.
  */
 export const hashCommand =
-  // Two programs, the second without a library for cryptography: a machine that has just been started translates all that
-  // they are made of.
+  // Few programs, and none with a library for cryptography: a machine that has just been started translates all that they
+  // are made of.
   "tar -C /workspace --sort=name --mtime=@0 --numeric-owner -cf - . | b2sum -l 256 | cut -c -64"
 
 /** The hash of a sandbox's workspace as it is now. It takes a command, and so a snapshot. */

@@ -81,8 +81,8 @@ func (g *Groups) create(inBackground bool) (*group, error) {
 	return g.make(foreground)
 }
 
-// prepare makes a group for the next command in the foreground, unless there is one: to make it takes as long as to start a small program.
-// Where that fails the command finds out.
+// prepare makes a group for the next command in the foreground, unless there is one: to make it takes as long as to start
+// a small program. Where that fails the command finds out.
 func (g *Groups) prepare() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,3 +1,4 @@
+import { Patience } from "@opensandbox/vm"
 import { Failure } from "../failure.js"
 
 /** How long a client may neither send nor take anything in the middle of a transfer. */
@@ -15,22 +16,32 @@ interface Source {
 /** A request's body of any length. It fails when the client goes away, or sends nothing for a minute. */
 export function received(body: Bytes): Bytes {
   const reader = body.getReader()
+  let patience: Patience
   return onDemand({
-    pull(controller) {
-      const timer = setTimeout(() => {
+    start(controller) {
+      patience = new Patience(patienceMs, () => {
         controller.error(new Failure("timeout", "Nothing more of the request's body came for a minute."))
-      }, patienceMs)
-      return reader
-        .read()
-        .then(passTo(controller), () => {
+      })
+    },
+    pull(controller) {
+      patience.wait()
+      return reader.read().then(
+        (part) => {
+          if (part.done) patience.end()
+          else patience.rest()
+          passTo(controller)(part)
+        },
+        () => {
+          patience.end()
           const error = "Invalid request: the body ended before it was complete."
           controller.error(new Failure("invalid_request", error, { field: "body" }))
-        })
-        .finally(() => {
-          clearTimeout(timer)
-        })
+        },
+      )
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel(reason) {
+      patience.end()
+      return reader.cancel(reason)
+    },
   })
 }
 
@@ -40,43 +51,36 @@ export function received(body: Bytes): Bytes {
  */
 export function sent(body: Bytes, onFailure: (error: unknown) => void): Bytes {
   const reader = body.getReader()
-  // Goes on while the next part is made, and begins anew with each: to make one for each part costs more than the part.
-  let timer: NodeJS.Timeout | undefined
-  let taken = false
-  const watch = (controller: Controller) => {
-    taken = false
-    timer =
-      timer?.refresh() ??
-      setTimeout(() => {
-        timer = undefined
-        if (taken) return
-        const error = new Failure("timeout", "The client took nothing more of the answer for a minute.")
-        fail(controller, error)
-        reader.cancel(error).catch(onFailure)
-      }, patienceMs)
-  }
+  let patience: Patience
   const fail = (controller: Controller, error: unknown) => {
-    clearTimeout(timer)
     onFailure(error)
     controller.error(error)
   }
   return onDemand({
-    start: watch,
+    start(controller) {
+      patience = new Patience(patienceMs, () => {
+        const error = new Failure("timeout", "The client took nothing more of the answer for a minute.")
+        fail(controller, error)
+        reader.cancel(error).catch(onFailure)
+      })
+      patience.wait()
+    },
     pull(controller) {
-      taken = true
+      patience.rest()
       return reader.read().then(
         (part) => {
           passTo(controller)(part)
-          if (part.done) clearTimeout(timer)
-          else watch(controller)
+          if (part.done) patience.end()
+          else patience.wait()
         },
         (error: unknown) => {
+          patience.end()
           fail(controller, error)
         },
       )
     },
     cancel(reason) {
-      clearTimeout(timer)
+      patience.end()
       return reader.cancel(reason)
     },
   })

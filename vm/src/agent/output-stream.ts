@@ -1,15 +1,12 @@
 import { DeadlineError } from "../deadline.js"
+import { Patience } from "../patience.js"
 import type { OutputHandler } from "./output-channel.js"
 
 /** A request's output as a stream that its reader paces: what it has not taken is held back in the guest. */
 export class OutputStream {
   readonly content: ReadableStream<Uint8Array>
   #controller!: ReadableStreamDefaultController<Uint8Array>
-  readonly #patienceMs: number
-  readonly #cancel: () => void
-  /** Begins anew with each wait, and goes on through what comes: to make one for each piece costs more than the piece. */
-  #timer: NodeJS.Timeout | undefined
-  #waiting = false
+  readonly #patience: Patience
   #over = false
   /** Lets the guest send more than what was taken. */
   #taken: () => void = () => undefined
@@ -21,8 +18,10 @@ export class OutputStream {
    * @param cancel Is called when nobody wants the rest.
    */
   constructor(patienceMs: number, cancel: () => void) {
-    this.#patienceMs = patienceMs
-    this.#cancel = cancel
+    this.#patience = new Patience(patienceMs, () => {
+      this.end(new DeadlineError(`the rest of the output did not come within ${patienceMs} ms`))
+      cancel()
+    })
     this.content = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -31,7 +30,7 @@ export class OutputStream {
         pull: () => this.#pull(),
         cancel: () => {
           this.#finish()
-          this.#cancel()
+          cancel()
         },
       },
       { highWaterMark: 0 },
@@ -57,11 +56,10 @@ export class OutputStream {
   }
 
   #pull(): Promise<void> {
-    this.#waiting = true
-    this.#timer = this.#timer?.refresh() ?? setTimeout(this.#tooLate, this.#patienceMs)
+    this.#patience.wait()
     const came = new Promise<void>((resolve) => {
       this.#came = () => {
-        this.#waiting = false
+        this.#patience.rest()
         resolve()
       }
     })
@@ -69,16 +67,9 @@ export class OutputStream {
     return came
   }
 
-  readonly #tooLate = () => {
-    this.#timer = undefined
-    if (!this.#waiting) return
-    this.end(new DeadlineError(`the rest of the output did not come within ${this.#patienceMs} ms`))
-    this.#cancel()
-  }
-
   #finish(): void {
     this.#over = true
-    clearTimeout(this.#timer)
+    this.#patience.end()
     this.#taken()
     this.#came()
   }
